@@ -1,0 +1,2 @@
+//! The command `ddum`.
+fn main() {}
