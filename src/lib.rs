@@ -8,14 +8,15 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that panics is a test that fails"))]
 
-//pub mod account;
-//pub mod cli;
-//pub mod commands;
-//pub mod config;
+pub mod account;
+pub mod cli;
+pub mod commands;
+pub mod config;
 pub mod error;
-//pub mod etc;
+pub mod etc;
 pub mod host;
-//pub mod logging;
-//pub mod merge;
-//pub mod table;
-//pub mod usage;
+pub mod ledger;
+pub mod logging;
+pub mod merge;
+pub mod table;
+pub mod usage;

@@ -1,0 +1,1 @@
+//! What ddum manages on this host.
