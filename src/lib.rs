@@ -6,7 +6,6 @@
 //! Data flows one way: an **item** comes from a table; validation makes it an **account** ([`account`]); merging makes
 //! it an **entry**, one line of one file ([`etc`]). Only [`merge`] knows both accounts and entries.
 #![forbid(unsafe_code)]
-#![cfg_attr(test, expect(clippy::unwrap_used, reason = "a test that panics is a test that fails"))]
 
 pub mod account;
 pub mod cli;
