@@ -16,3 +16,15 @@ pub struct Group {
     /// The members; sorted, each once.
     pub members: Vec<Name>,
 }
+
+/// How the members of an existing group are set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GroupMembers {
+    /// Exact for groups that ddum created, merge for groups that the host had.
+    #[default]
+    Auto,
+    /// The item's list is the whole list.
+    Exact,
+    /// The item's members are added, and only users that ddum manages are removed.
+    Merge,
+}

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 
 pub use day::{Day, timestamp};
 pub use fields::{Gecos, Gid, HomeDir, Shell, Uid, ageing_days};
-pub use group::Group;
+pub use group::{Group, GroupMembers};
 pub use key::PublicKey;
 pub use name::Name;
 pub use password::PasswordHash;
