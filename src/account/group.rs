@@ -1,0 +1,18 @@
+//! A group, as an item of the Groups table describes it.
+
+use super::{Gid, Name, PasswordHash};
+
+/// A well-formed group. Whether its members have accounts is asked where the host is known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// The name of the group.
+    pub name: Name,
+    /// The group id.
+    pub gid: Gid,
+    /// The password that newgrp(1) asks for; `None` leaves it to the host.
+    pub password: Option<PasswordHash>,
+    /// Who may change the membership by gpasswd(1); sorted, each once. They need not be members.
+    pub administrators: Vec<Name>,
+    /// The members; sorted, each once.
+    pub members: Vec<Name>,
+}
