@@ -11,6 +11,7 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use crate::account::GroupMembers;
 use crate::error::{Error, ErrorKind, printable};
 use crate::spelling::nearest;
 
@@ -98,18 +99,6 @@ pub enum Source {
     File(PathBuf),
     /// Standard input.
     Stdin,
-}
-
-/// How the members of an existing group are set.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum GroupMembers {
-    /// Exact for groups that ddum created, merge for groups that the host had.
-    #[default]
-    Auto,
-    /// The item's list is the whole list.
-    Exact,
-    /// The item's members are added, and only users that ddum manages are removed.
-    Merge,
 }
 
 /// What the configuration file says, with the defaults for what it does not.
