@@ -4,7 +4,14 @@
 #![expect(clippy::disallowed_methods, reason = "this is the room where the machine is changed")]
 
 mod dir;
+mod lock;
+mod lock_files;
+mod process;
 mod root;
+mod stop;
+#[cfg(test)]
+mod testing;
 
 pub use dir::Dir;
 pub use root::{Demand, Root};
+pub use stop::Stop;
