@@ -177,6 +177,27 @@ mod tests {
     }
 
     #[test]
+    fn of_many_that_start_and_end_at_once_no_two_have_it() {
+        let tree = Tree::new();
+        let holders = std::sync::atomic::AtomicU32::new(0);
+        let order = std::sync::atomic::Ordering::SeqCst;
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..300 {
+                        if let Ok(ours) = take(&tree) {
+                            assert_eq!(holders.fetch_add(1, order), 0);
+                            std::thread::yield_now();
+                            holders.fetch_sub(1, order);
+                            drop(ours);
+                        }
+                    }
+                });
+            }
+        });
+    }
+
+    #[test]
     fn a_link_is_not_followed() {
         let tree = Tree::new();
         drop(take(&tree).unwrap());
