@@ -3,39 +3,13 @@
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-use log::LevelFilter;
-
-use crate::config::Source;
+use crate::config::{Source, Verbosity};
 use crate::error::{Error, ErrorKind, printable};
 use crate::spelling::nearest;
 use crate::usage;
 
 /// Where the daemon's process id is, unless `-p` says otherwise.
 pub const DEFAULT_PIDFILE: &str = "/var/run/dynamodb-user-manager.pid";
-
-/// How much is said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Verbosity {
-    /// Only what went wrong.
-    Quiet,
-    /// What happened.
-    #[default]
-    Normal,
-    /// What was looked at, too.
-    Verbose,
-}
-
-impl Verbosity {
-    /// The level of log lines that it lets through.
-    #[must_use]
-    pub fn level(self) -> LevelFilter {
-        match self {
-            Self::Quiet => LevelFilter::Error,
-            Self::Normal => LevelFilter::Info,
-            Self::Verbose => LevelFilter::Debug,
-        }
-    }
-}
 
 /// The options that commands have in common.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

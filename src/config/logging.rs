@@ -12,6 +12,30 @@ use crate::error::{Error, printable};
 /// The logger of the Python program; its settings are ours.
 const OWN: &str = "dynamodbusermanager";
 
+/// How much is said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Verbosity {
+    /// Only what went wrong.
+    Quiet,
+    /// What happened.
+    #[default]
+    Normal,
+    /// What was looked at, too.
+    Verbose,
+}
+
+impl Verbosity {
+    /// The level of log lines that it lets through.
+    #[must_use]
+    pub fn level(self) -> LevelFilter {
+        match self {
+            Self::Quiet => LevelFilter::Error,
+            Self::Normal => LevelFilter::Info,
+            Self::Verbose => LevelFilter::Debug,
+        }
+    }
+}
+
 /// Where log lines go and which of them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Logging {

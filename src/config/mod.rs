@@ -17,7 +17,7 @@ use crate::spelling::nearest;
 
 pub use defaults::DefaultValue;
 pub use format::{Field, Format, Piece};
-pub use logging::{Facility, Handler, HandlerKind, Logging, SyslogAddress};
+pub use logging::{Facility, Handler, HandlerKind, Logging, SyslogAddress, Verbosity};
 use value::{Document, Setting};
 
 /// Where the configuration is, unless `-c` says otherwise.

@@ -2,6 +2,8 @@ use log::LevelFilter;
 
 use super::*;
 
+const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBfzUc9s53y3Ig1NMYEI6otXwfhAKwVfblkUccnKCpEI {name}";
+
 fn parse(text: &str) -> Result<(Config, Vec<String>), Error> {
     Config::parse(text.as_bytes(), Path::new("/etc/x.cfg"))
 }
@@ -34,9 +36,10 @@ fn every_key_reaches_its_field() {
         "user_table_name": "arn:aws:dynamodb:us-east-1:123456789012:table/Users", "logging": null,
         "endpoint_url": "http://127.0.0.1:8000", "assume_role_arn": "arn:aws-cn:iam::123456789012:role/x/reader",
         "consistent_read": false, "allow_system_accounts": true, "allow_duplicate_ids": true,
-        "group_members": "merge", "user_defaults": {"Shell": "/bin/bash", "GID": 100, "SSHPublicKeys": ["a"]},
+        "group_members": "merge", "user_defaults": {"Shell": "/bin/bash", "GID": 100, "SSHPublicKeys": ["KEY"]},
         "create_home": false, "skeleton": null, "status_file": "/s", "metrics_file": "/m", "_comment": 1}"#
             .replace("G.1", "Groups.1")
+            .replace("KEY", KEY)
             .as_str(),
     )
     .unwrap();
@@ -56,7 +59,7 @@ fn every_key_reaches_its_field() {
     assert_eq!(config.group_members, GroupMembers::Merge);
     assert_eq!(config.user_defaults["Shell"], DefaultValue::Text("/bin/bash".to_owned()));
     assert_eq!(config.user_defaults["GID"], DefaultValue::Text("100".to_owned()));
-    assert_eq!(config.user_defaults["SSHPublicKeys"], DefaultValue::List(vec!["a".to_owned()]));
+    assert_eq!(config.user_defaults["SSHPublicKeys"], DefaultValue::List(vec![KEY.to_owned()]));
     assert_eq!(config.status_file, Path::new("/s"));
     assert_eq!(config.metrics_file.as_deref(), Some(Path::new("/m")));
 }
@@ -88,6 +91,11 @@ fn what_is_wrong_names_line_key_value_and_what_is_allowed() {
         (r#"{"user_defaults": {"UID": 1}}"#, "cannot have a default"),
         (r#"{"user_defaults": {"Home": 1}}"#, r#""user_defaults.Home" is 1, must be a string"#),
         (r#"{"user_defaults": {"SSHPublicKeys": "k"}}"#, "must be a list of strings"),
+        (r#"{"user_defaults": {"Shell": "bash"}}"#, r#"line 1: "user_defaults.Shell": "#),
+        (r#"{"user_defaults": {"Home": "/home/{name}/../x"}}"#, r#""user_defaults.Home": "#),
+        (r#"{"user_defaults": {"GID": 65535}}"#, r#""user_defaults.GID": "#),
+        (r#"{"user_defaults": {"AccountExpireDate": "2030-02-30"}}"#, r#""user_defaults.AccountExpireDate": "#),
+        (r#"{"user_defaults": {"SSHPublicKeys": ["ssh-rsa"]}}"#, r#""user_defaults.SSHPublicKeys": "#),
         (r#"{"user_defaults": []}"#, r#""user_defaults" is [], must be an object"#),
         (r#"{"removed_users": "keep"}"#, "not supported by this version"),
         ("{\"aws_profile\": \"a\",\n\"aws_profile\": \"b\"}", "line 2: \"aws_profile\" is also on line 1"),
@@ -114,13 +122,15 @@ fn a_secret_is_neither_in_a_message_nor_in_debug_output() {
         r#"{"aws_access_key": "AKIA", "aws_secret_key": "hunter2\u0000"}"#,
         r#"{"aws_secret_key": "hunter2"}"#,
         r#"{"user_defaults": {"Password": ["hunter2"]}}"#,
+        r#"{"user_defaults": {"Password": "hunter2:"}}"#,
+        r#"{"user_defaults": {"Password": "hunter2 "}}"#,
         r#"{"aws_secret_key": "hunter2" "x": 1}"#,
     ] {
         let message = error(text);
         assert!(!message.contains("hunter2"), "{message}");
     }
     let text = r#"{"aws_access_key": "A", "aws_secret_key": "hunter2", "aws_session_token": "hunter2",
-        "user_defaults": {"Password": "hunter2", "SSHPublicKeys": ["hunter2"]}}"#;
+        "user_defaults": {"Password": "$6$hunter2$hunter2"}}"#;
     let debug = format!("{:?}", parse(text).unwrap().0);
     assert!(!debug.contains("hunter2"), "{debug}");
 }

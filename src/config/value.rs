@@ -57,12 +57,15 @@ impl<'a> Setting<'a> {
 
     /// The error that says what the value is and what is `allowed` instead.
     pub(super) fn wrong(&self, allowed: &str) -> Error {
-        let place = self.place();
-        let message = match self.secret {
-            true => format!("{place} must be {allowed}"),
-            false => format!("{place} is {}, must be {allowed}", printable(self.raw.get())),
-        };
-        Error::new(ErrorKind::Config, message)
+        if self.secret {
+            return self.hidden(allowed);
+        }
+        let value = printable(self.raw.get());
+        Error::new(ErrorKind::Config, format!("{} is {value}, must be {allowed}", self.place()))
+    }
+
+    fn hidden(&self, allowed: &str) -> Error {
+        Error::new(ErrorKind::Config, format!("{} must be {allowed}", self.place()))
     }
 
     pub(super) fn is_null(&self) -> bool {
@@ -81,6 +84,11 @@ impl<'a> Setting<'a> {
     /// A string without NUL, of which no setting has a use.
     pub(super) fn text(&self) -> Result<String, Error> {
         self.text_as("a string")
+    }
+
+    /// A string that messages do not show.
+    pub(super) fn secret_text(&self) -> Result<String, Error> {
+        serde_json::from_str(self.raw.get()).map_err(|_| self.hidden("a string"))
     }
 
     pub(super) fn text_as(&self, allowed: &str) -> Result<String, Error> {

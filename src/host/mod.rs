@@ -13,12 +13,14 @@ mod live;
 mod lock;
 mod lock_files;
 mod log_file;
+mod notify;
 mod pidfile;
 mod process;
 mod replace;
 mod root;
 mod state;
 mod stop;
+mod streams;
 #[cfg(test)]
 mod testing;
 
@@ -28,7 +30,9 @@ pub use accounts::{
 pub use caches::flush as flush_caches;
 pub use dir::Dir;
 pub use log_file::LogFile;
+pub use notify::Notifier;
 pub use pidfile::Pidfile;
 pub use root::{Demand, Root};
 pub use state::{load, store};
 pub use stop::Stop;
+pub use streams::detach_streams;
