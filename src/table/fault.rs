@@ -3,6 +3,7 @@
 //! The SDK's own long form is never used: it quotes the raw answer, and an answer holds password hashes.
 
 use std::error::Error as StdError;
+use std::iter;
 
 use aws_config::meta::ProviderChainError;
 use aws_credential_types::provider::error::CredentialsError;
@@ -23,6 +24,9 @@ const THROTTLED: [&str; 6] = [
     "LimitExceededException",
     "TooManyRequestsException",
 ];
+
+/// How the SDK says that a service which gives credentials could not be reached.
+const UNREACHABLE: [&str; 3] = ["dispatch failure", "response error", "timeout"];
 
 /// What is being done, for the message.
 pub(super) struct Doing<'a> {
@@ -123,7 +127,7 @@ impl Doing<'_> {
         let why = chain(error.source().unwrap_or(error));
         // The types of the services that give credentials are not ours to name, so their words have to do.
         let is_unreachable = matches!(error, CredentialsError::ProviderTimedOut(_))
-            || ["timed out", "timeout", "dispatch failure", "response error"].iter().any(|sign| why.contains(sign));
+            || pieces(error).iter().any(|piece| UNREACHABLE.contains(&piece.as_str()) || piece.contains("timed out"));
         let kind = if is_unreachable { ErrorKind::Unreachable } else { ErrorKind::Table };
         (kind, format!("{what}: {why}"))
     }
@@ -136,31 +140,37 @@ pub(super) fn is_throttled<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResp
 
 /// The first error of type `E` among `error` and its causes.
 fn find<'a, E: StdError + 'static>(error: &'a (dyn StdError + 'static)) -> Option<&'a E> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
+    causes(error).find_map(|error| error.downcast_ref())
 }
 
-/// The error and its causes, each said once.
+/// `error` and its causes.
+fn causes<'a>(error: &'a (dyn StdError + 'static)) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    iter::successors(Some(error), |&error| error.source())
+}
+
+/// What the SDK's layers call themselves before they come to the point.
+const WRAPPERS: [&str; 6] =
+    ["dispatch failure", "response error", "service error", "io error", "other", "client error (Connect)"];
+
+/// The error and its causes, each said once, without the wrappers.
 fn chain(error: &(dyn StdError + 'static)) -> String {
     let mut text = String::new();
-    let mut next = Some(error);
-    while let Some(error) = next {
-        let piece = one_line(&error.to_string());
-        if !text.contains(&piece) {
-            if !text.is_empty() {
-                text.push_str(": ");
-            }
-            text.push_str(&piece);
+    let pieces = pieces(error);
+    for (place, piece) in pieces.iter().enumerate() {
+        let is_last = place + 1 == pieces.len();
+        if text.contains(piece.as_str()) || (!is_last && WRAPPERS.contains(&piece.as_str())) {
+            continue;
         }
-        next = error.source();
+        if !text.is_empty() {
+            text.push_str(": ");
+        }
+        text.push_str(piece);
     }
     cut(&text)
+}
+
+fn pieces(error: &(dyn StdError + 'static)) -> Vec<String> {
+    causes(error).map(|error| one_line(&error.to_string())).collect()
 }
 
 /// The first line of a foreign message, fit for one line of a log.

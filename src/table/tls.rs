@@ -59,6 +59,8 @@ fn proxy(variable: impl Fn(&str) -> Option<String>) -> Result<ProxyConfig, Error
         Error::new(ErrorKind::Config, format!("the environment's {name} is not the URL of an http or https proxy"))
     })?;
     Ok(match set("NO_PROXY") {
+        // The library takes the asterisk for names only, not for addresses.
+        Some((_, rules)) if rules == "*" => ProxyConfig::disabled(),
         Some((_, rules)) => proxy.no_proxy(rules),
         None => proxy,
     })
@@ -74,7 +76,13 @@ mod tests {
 
     #[test]
     fn only_the_variables_for_https_name_a_proxy() {
-        for none in [&[][..], &[("HTTP_PROXY", "http://p:1")], &[("HTTPS_PROXY", " ")], &[("NO_PROXY", "x")]] {
+        for none in [
+            &[][..],
+            &[("HTTP_PROXY", "http://p:1")],
+            &[("HTTPS_PROXY", " ")],
+            &[("NO_PROXY", "x")],
+            &[("ALL_PROXY", "p:1"), ("no_proxy", "*")],
+        ] {
             assert!(proxy_of(none).unwrap().is_disabled(), "{none:?}");
         }
         for some in [("HTTPS_PROXY", "http://p:3128"), ("https_proxy", "p:3128"), ("ALL_PROXY", "https://u:pw@p:1")] {
