@@ -4,7 +4,12 @@
 #![expect(clippy::disallowed_methods, reason = "this is the room where the machine is changed")]
 
 mod dir;
+mod homes;
+mod identity;
 mod root;
+mod stop;
 
 pub use dir::Dir;
+pub use homes::{HomeChange, HomeOutcome, HomePolicy, HomeWish, ensure};
 pub use root::{Demand, Root};
+pub use stop::Stop;
