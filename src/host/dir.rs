@@ -51,6 +51,12 @@ impl Dir {
         Ok(Self { fd: rustix::io::fcntl_dupfd_cloexec(&self.fd, 3)?, path: self.path.clone() })
     }
 
+    /// The descriptor itself.
+    #[must_use]
+    pub fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
     /// fstat(2) of the directory.
     pub fn stat(&self) -> Result<Stat> {
         rustix::fs::fstat(&self.fd)

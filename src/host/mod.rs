@@ -8,6 +8,7 @@ mod attributes;
 mod caches;
 mod commit;
 mod dir;
+<<<<<<< HEAD
 mod label;
 mod live;
 mod lock;
@@ -23,12 +24,19 @@ mod stop;
 mod streams;
 #[cfg(test)]
 mod testing;
+=======
+mod homes;
+mod identity;
+mod root;
+mod stop;
+>>>>>>> w-homes
 
 pub use accounts::{
     AccountFiles, NewFiles, create_empty, read as read_accounts, read_passwd, update as update_accounts,
 };
 pub use caches::flush as flush_caches;
 pub use dir::Dir;
+<<<<<<< HEAD
 pub use log_file::LogFile;
 pub use notify::Notifier;
 pub use pidfile::Pidfile;
@@ -36,3 +44,8 @@ pub use root::{Demand, Root};
 pub use state::{load, store};
 pub use stop::Stop;
 pub use streams::detach_streams;
+=======
+pub use homes::{HomeChange, HomeOutcome, HomePolicy, HomeWish, ensure};
+pub use root::{Demand, Root};
+pub use stop::Stop;
+>>>>>>> w-homes
