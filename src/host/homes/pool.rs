@@ -1,7 +1,7 @@
 //! A few threads that take one job after another. A job that does not end in time costs its thread, not the update:
 //! a home on a file system that hangs holds a thread in the kernel, where nobody can reach it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -33,28 +33,37 @@ pub(super) enum Answer<R> {
     Stopped,
 }
 
-/// The places that threads left behind in this process hang at.
+/// The places that did not answer in time while this process lives: true where a thread still hangs.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LeftBehind(Arc<Mutex<Vec<Arc<str>>>>);
+pub(super) struct LeftBehind(Arc<Mutex<BTreeMap<Arc<str>, bool>>>);
 
 impl LeftBehind {
+    /// How many threads hang.
     pub(super) fn count(&self) -> usize {
-        lock(&self.0).len()
+        lock(&self.0).values().filter(|hangs| **hangs).count()
     }
 
-    fn holds(&self, place: &str) -> bool {
-        lock(&self.0).iter().any(|at| &**at == place)
+    /// Whether the place did not answer when it was last tried. Such places are better tried last.
+    pub(super) fn knows(&self, place: &str) -> bool {
+        lock(&self.0).contains_key(place)
+    }
+
+    fn hangs(&self, place: &str) -> bool {
+        lock(&self.0).get(place).is_some_and(|hangs| *hangs)
     }
 
     fn add(&self, place: Arc<str>) {
-        lock(&self.0).push(place);
+        lock(&self.0).insert(place, true);
     }
 
-    fn remove(&self, place: &str) {
-        let mut places = lock(&self.0);
-        if let Some(at) = places.iter().position(|at| &**at == place) {
-            places.swap_remove(at);
+    fn end(&self, place: &str) {
+        if let Some(hangs) = lock(&self.0).get_mut(place) {
+            *hangs = false;
         }
+    }
+
+    fn answered(&self, place: &str) {
+        lock(&self.0).remove(place);
     }
 }
 
@@ -65,8 +74,10 @@ pub(super) struct Pool {
     pub(super) workers: usize,
     /// How long a job may take; one that calls [`Hand::beat`] begins anew.
     pub(super) limit: Duration,
-    /// With so many threads left behind, a slow one is not replaced any more.
+    /// After so many threads were left behind in one run, a slow one is not replaced any more.
     pub(super) replaced: usize,
+    /// Nor with so many left behind in the whole process.
+    pub(super) hanging: usize,
     /// Who was left behind, in the whole process.
     pub(super) left_behind: LeftBehind,
     /// Whether jobs act as others.
@@ -125,9 +136,8 @@ impl Pool {
     {
         let mut answers: Vec<Option<Answer<R>>> = jobs.iter().map(|_| None).collect();
         let mut queue = VecDeque::with_capacity(jobs.len());
-        let someone_hangs = self.left_behind.count() > 0;
         for (index, (place, job)) in jobs.into_iter().enumerate() {
-            if someone_hangs && self.left_behind.holds(&place) {
+            if self.left_behind.hangs(&place) {
                 answers[index] = Some(Answer::StillSilent);
             } else {
                 queue.push_back((index, place, job));
@@ -141,6 +151,7 @@ impl Pool {
         let tick = (self.limit / 20).max(Duration::from_millis(2));
         let mut looked = Instant::now();
         let mut stopped: Option<Instant> = None;
+        let mut lost = 0;
         let first = self.workers.min(open);
         while hands.len() < first && self.spawn(&queue, &work, &sender, &mut hands) {}
         while open > 0 {
@@ -166,6 +177,7 @@ impl Pool {
                     Pace::Slow => slow += 1,
                     Pace::Gone => {}
                     Pace::Overdue(index) => {
+                        lost += 1;
                         let answer = if stopped.is_some() { Answer::Stopped } else { Answer::Silent };
                         settle(&mut answers, &mut open, index, answer);
                     }
@@ -173,7 +185,8 @@ impl Pool {
             }
             hands.retain(|hand| !matches!(*lock(hand), State::Ended | State::Abandoned));
             let left = lock(&queue).len();
-            if left > 0 && ready < self.workers && self.left_behind.count() + slow < self.replaced {
+            let may_spare = lost + slow < self.replaced && self.left_behind.count() + slow < self.hanging;
+            if left > 0 && ready < self.workers && may_spare {
                 self.spawn(&queue, &work, &sender, &mut hands);
             }
             if left > 0 && hands.is_empty() {
@@ -232,9 +245,10 @@ impl Pool {
                 };
                 let mut state = lock(&hand.state);
                 if matches!(*state, State::Abandoned) {
-                    left_behind.remove(&place);
+                    left_behind.end(&place);
                     return;
                 }
+                left_behind.answered(&place);
                 // A thread that could not take its own ids again must do nothing more.
                 let goes_on = hand.actor.is_itself();
                 *state = if goes_on { State::Idle } else { State::Ended };
