@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,10 @@ use super::super::identity::{Actor, Identity};
 const STACK: usize = 512 * 1024;
 
 /// How long jobs that are under way may go on once a stop was asked for: a daemon that is told to end has 3 s.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How often threads that are slow, and a stop, are looked for at the least.
+const TICK: Duration = Duration::from_millis(100);
 
 /// What became of a job.
 #[derive(Debug)]
@@ -121,6 +124,14 @@ impl Hand {
     }
 }
 
+/// Where threads put their answers. The bell is rung by a thread that ends, not for every answer: waking the caller
+/// ten thousand times would take longer than the jobs.
+struct Board<R> {
+    answers: Answers<R>,
+    bell: mpsc::Sender<()>,
+}
+
+type Answers<R> = Arc<Mutex<Vec<(usize, Answer<R>)>>>;
 type Queue<J> = Arc<Mutex<VecDeque<(usize, Arc<str>, J)>>>;
 
 impl Pool {
@@ -146,18 +157,20 @@ impl Pool {
         let mut open = queue.len();
         let queue: Queue<J> = Arc::new(Mutex::new(queue));
         let work = Arc::new(work);
-        let (sender, receiver) = mpsc::channel();
+        let (ring, bell) = mpsc::channel();
+        let board = Board { answers: Arc::default(), bell: ring };
         let mut hands: Vec<Arc<Mutex<State>>> = Vec::new();
-        let tick = (self.limit / 20).max(Duration::from_millis(2));
+        let tick = (self.limit / 20).min(TICK);
         let mut looked = Instant::now();
         let mut stopped: Option<Instant> = None;
         let mut lost = 0;
         let first = self.workers.min(open);
-        while hands.len() < first && self.spawn(&queue, &work, &sender, &mut hands) {}
+        while hands.len() < first && self.spawn(&queue, &work, &board, &mut hands) {}
         while open > 0 {
-            match receiver.recv_timeout(tick) {
-                Ok((index, answer)) => settle(&mut answers, &mut open, index, answer),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            // Rung or not, there may be answers.
+            let _ = bell.recv_timeout(tick);
+            for (index, answer) in std::mem::take(&mut *lock(&board.answers)) {
+                settle(&mut answers, &mut open, index, answer);
             }
             if self.stop.is_set() && stopped.is_none() {
                 stopped = Some(Instant::now());
@@ -187,7 +200,7 @@ impl Pool {
             let left = lock(&queue).len();
             let may_spare = lost + slow < self.replaced && self.left_behind.count() + slow < self.hanging;
             if left > 0 && ready < self.workers && may_spare {
-                self.spawn(&queue, &work, &sender, &mut hands);
+                self.spawn(&queue, &work, &board, &mut hands);
             }
             if left > 0 && hands.is_empty() {
                 for (index, ..) in lock(&queue).drain(..) {
@@ -225,7 +238,7 @@ impl Pool {
         &self,
         queue: &Queue<J>,
         work: &Arc<impl Fn(J, &Hand) -> R + Send + Sync + 'static>,
-        answers: &mpsc::Sender<(usize, Answer<R>)>,
+        board: &Board<R>,
         hands: &mut Vec<Arc<Mutex<State>>>,
     ) -> bool
     where
@@ -233,12 +246,13 @@ impl Pool {
         R: Send + 'static,
     {
         let state = Arc::new(Mutex::new(State::Idle));
-        let (queue, work, answers) = (Arc::clone(queue), Arc::clone(work), answers.clone());
+        let (queue, work) = (Arc::clone(queue), Arc::clone(work));
+        let (answers, bell) = (Arc::clone(&board.answers), board.bell.clone());
         let (left_behind, switches, own) = (self.left_behind.clone(), self.switches, Arc::clone(&state));
         let body = move || {
             let hand = Hand { actor: Actor::new(switches), state: own };
             loop {
-                let Some((job, place, what)) = take(&queue, &hand.state) else { return };
+                let Some((job, place, what)) = take(&queue, &hand.state) else { break };
                 let answer = match catch_unwind(AssertUnwindSafe(|| work(what, &hand))) {
                     Ok(result) => Answer::Done(result),
                     Err(_) => Answer::Broken,
@@ -253,10 +267,13 @@ impl Pool {
                 let goes_on = hand.actor.is_itself();
                 *state = if goes_on { State::Idle } else { State::Ended };
                 drop(state);
-                if answers.send((job, answer)).is_err() || !goes_on {
-                    return;
+                lock(&answers).push((job, answer));
+                if !goes_on {
+                    break;
                 }
             }
+            // Nobody listens any more when a stop was faster.
+            let _ = bell.send(());
         };
         let started = std::thread::Builder::new().name("ddum-home".to_owned()).stack_size(STACK).spawn(body).is_ok();
         if started {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::Stop;
 use super::authorized_keys::difference;
@@ -24,6 +24,9 @@ const FOLLOW: Consequence = Consequence {
     refused: "the home has files of the old ids, keys unchanged",
     silent: "the home has files of the old ids, keys unchanged",
 };
+
+/// How long it may take to remove what is not used.
+const DISCARD: Duration = Duration::from_secs(1);
 
 /// What waits for its rename.
 #[derive(Debug)]
@@ -179,16 +182,20 @@ impl Round {
         again
     }
 
-    /// Removes what will not get its name, as far as that is done soon; the next write removes the rest.
+    /// Removes what will not get its name, as far as that is done soon: the next write removes the rest.
     pub(super) fn discard(&mut self, ready: Vec<(usize, Arc<Ready>)>) {
-        // Also after a stop: nothing else would remove it before another change.
-        let pool = self.pool(Duration::from_secs(1), &Stop::default());
+        // Also after a stop, if it is quick: nothing else would remove it before another change.
+        let deadline = Instant::now() + DISCARD;
+        let pool = self.pool(DISCARD, &Stop::default());
         let site = Arc::clone(&self.site);
         let jobs = ready.into_iter().map(|(index, what)| {
             let wish = Arc::clone(&self.wishes[index]);
             (Arc::clone(&wish.place), (wish, what))
         });
         pool.run(jobs.collect(), move |(wish, what), hand| {
+            if Instant::now() > deadline {
+                return;
+            }
             let _ = match &*what {
                 Ready::Keys(prepared) => as_user(&site, &wish, hand, |visit| visit.discard(prepared)).1,
                 Ready::Home(home) => create::discard(&site, &wish, home, hand),
