@@ -186,7 +186,7 @@ impl Round {
     pub(super) fn discard(&mut self, ready: Vec<(usize, Arc<Ready>)>) {
         // Also after a stop, if it is quick: nothing else would remove it before another change.
         let deadline = Instant::now() + DISCARD;
-        let pool = self.pool(DISCARD, &Stop::new());
+        let pool = self.pool(DISCARD, &Stop::default());
         let site = Arc::clone(&self.site);
         let jobs = ready.into_iter().map(|(index, what)| {
             let wish = Arc::clone(&self.wishes[index]);

@@ -127,7 +127,7 @@ fn a_stop_leaves_whole_files_and_nothing_beside_them() {
     run(&root, &people, false);
     let people = crowd(&base, 40, &[2]);
     let wishes: Vec<HomeWish<'_>> = people.iter().map(Person::wish).collect();
-    let stop = Stop::new();
+    let stop = Stop::default();
     let settings =
         Settings { workers: 1, before: Some(|_| std::thread::sleep(Duration::from_millis(5))), ..settings() };
     let result = std::thread::scope(|scope| {

@@ -142,7 +142,7 @@ fn run(root: &Root, people: &[Person], look_only: bool) -> Done {
 
 fn run_with(root: &Root, people: &[Person], look_only: bool, settings: &Settings) -> Done {
     let wishes: Vec<HomeWish<'_>> = people.iter().map(Person::wish).collect();
-    round::run(root, &wishes, &policy(look_only), &Stop::new(), settings).unwrap()
+    round::run(root, &wishes, &policy(look_only), &Stop::default(), settings).unwrap()
 }
 
 /// All that a write would change, for every file below `base`.
