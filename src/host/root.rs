@@ -50,6 +50,15 @@ impl Root {
         })
     }
 
+    /// Another handle of the same tree, for a thread that may outlive its caller.
+    ///
+    /// # Errors
+    /// When there are too many open files.
+    pub fn duplicate(&self) -> Result<Self, Error> {
+        let dir = self.dir.duplicate().at("cannot open again", self.dir.own_path())?;
+        Ok(Self { dir, is_host: self.is_host, user: self.user })
+    }
+
     /// Whether the tree is the one that this process's `/` is: caches are flushed and ids mean what the kernel says.
     #[must_use]
     pub fn is_host(&self) -> bool {
@@ -60,6 +69,12 @@ impl Root {
     #[must_use]
     pub fn is_superuser(&self) -> bool {
         self.user == 0
+    }
+
+    /// The uid that we run as.
+    #[must_use]
+    pub fn own_uid(&self) -> u32 {
+        self.user
     }
 
     /// The path by which messages call `path` of this tree.
