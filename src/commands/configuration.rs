@@ -19,7 +19,7 @@ const LONGEST: u64 = 1 << 20;
 /// # Errors
 /// [`ErrorKind::Config`] when it cannot be read, or is wrong.
 pub fn load(options: &Options) -> Result<(Config, Vec<String>), Error> {
-    let path = path(options);
+    let path = &path(options);
     let (text, mode) = match read(path) {
         Err(error) if error.kind() == NotFound && options.config.is_none() && options.users.is_some() => {
             return Ok((Config::default(), Vec::new()));
@@ -37,7 +37,7 @@ pub fn load(options: &Options) -> Result<(Config, Vec<String>), Error> {
 /// # Errors
 /// As [`load`].
 pub fn status_file(options: &Options) -> Result<PathBuf, Error> {
-    match read(path(options)) {
+    match read(&path(options)) {
         Err(error) if error.kind() == PermissionDenied || (error.kind() == NotFound && options.config.is_none()) => {
             Ok(Config::default().status_file)
         }
@@ -45,8 +45,13 @@ pub fn status_file(options: &Options) -> Result<PathBuf, Error> {
     }
 }
 
-fn path(options: &Options) -> &Path {
-    options.config.as_deref().unwrap_or(Path::new(DEFAULT_PATH))
+/// Under `--root`, the usual one is that of the tree: this host's configuration is not the image's.
+fn path(options: &Options) -> PathBuf {
+    match (&options.config, &options.root) {
+        (Some(named), _) => named.clone(),
+        (None, Some(root)) => root.join(DEFAULT_PATH.trim_start_matches('/')),
+        (None, None) => DEFAULT_PATH.into(),
+    }
 }
 
 /// The bytes of the file and its mode.

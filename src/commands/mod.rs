@@ -1,4 +1,9 @@
 //! One file a command.
 
+pub mod check;
 pub mod configuration;
+pub mod report;
+pub mod say;
 pub mod status;
+pub mod sync;
+pub mod update;

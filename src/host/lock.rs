@@ -142,14 +142,16 @@ impl Place {
         let place = Arc::clone(self);
         std::thread::Builder::new()
             .name("ddum-lock".to_owned())
-            .spawn(move || place.wait(&etc))
+            .spawn(move || place.wait(etc))
             .map(drop)
             .context(ErrorKind::File, "cannot start the thread that waits for the lock")
     }
 
     /// The waiting thread: gets the lock and leaves it to whoever is interested by then.
-    fn wait(&self, etc: &Dir) {
-        let outcome = self.wait_for_grant(etc);
+    fn wait(&self, etc: Dir) {
+        let outcome = self.wait_for_grant(&etc);
+        // Before the outcome is known: nobody shall find the directory in use by a thread that has nothing left to do.
+        drop(etc);
         let mut state = self.lock();
         state.seat = match outcome {
             // Granted after the last deadline: holding it for nobody would keep everyone else out.

@@ -8,12 +8,14 @@ mod attributes;
 mod caches;
 mod commit;
 mod dir;
-<<<<<<< HEAD
+mod homes;
+mod identity;
 mod label;
 mod live;
 mod lock;
 mod lock_files;
 mod log_file;
+mod look;
 mod notify;
 mod pidfile;
 mod process;
@@ -24,28 +26,18 @@ mod stop;
 mod streams;
 #[cfg(test)]
 mod testing;
-=======
-mod homes;
-mod identity;
-mod root;
-mod stop;
->>>>>>> w-homes
 
 pub use accounts::{
     AccountFiles, NewFiles, create_empty, read as read_accounts, read_passwd, update as update_accounts,
 };
 pub use caches::flush as flush_caches;
 pub use dir::Dir;
-<<<<<<< HEAD
+pub use homes::{HomeChange, HomeOutcome, HomePolicy, HomeWish, ensure as ensure_homes};
 pub use log_file::LogFile;
+pub use look::{is_program, matching};
 pub use notify::Notifier;
 pub use pidfile::Pidfile;
 pub use root::{Demand, Root};
 pub use state::{load, store};
 pub use stop::Stop;
 pub use streams::detach_streams;
-=======
-pub use homes::{HomeChange, HomeOutcome, HomePolicy, HomeWish, ensure};
-pub use root::{Demand, Root};
-pub use stop::Stop;
->>>>>>> w-homes

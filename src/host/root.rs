@@ -59,6 +59,17 @@ impl Root {
         Ok(Self { dir, is_host: self.is_host, user: self.user })
     }
 
+    /// As [`Root::open`], but a directory that is not there is made, in one that is: for the tree of a new image.
+    ///
+    /// # Errors
+    /// When it cannot be made or opened.
+    pub fn open_new(path: &Path) -> Result<Self, Error> {
+        match rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => Self::open(path),
+            made => made.at("cannot make the root directory", path).and_then(|()| Self::open(path)),
+        }
+    }
+
     /// Whether the tree is the one that this process's `/` is: caches are flushed and ids mean what the kernel says.
     #[must_use]
     pub fn is_host(&self) -> bool {

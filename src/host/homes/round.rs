@@ -313,7 +313,7 @@ impl Round {
     /// Removes what will not get its name, as far as that is done soon; the next write removes the rest.
     fn discard(&mut self, ready: Vec<(usize, Arc<Ready>)>) {
         // Also after a stop: nothing else would remove it before another change.
-        let pool = self.pool(Duration::from_secs(1), &Stop::new());
+        let pool = self.pool(Duration::from_secs(1), &Stop::default());
         let site = Arc::clone(&self.site);
         let jobs = ready.into_iter().map(|(index, what)| {
             let wish = Arc::clone(&self.wishes[index]);
