@@ -1,15 +1,12 @@
 //! The command `ddum`.
 
-use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use ddum::cli::{self, Command, Options};
-use ddum::commands::sync::{Updater, Where};
-use ddum::commands::{check, configuration, say, status, sync};
+use ddum::commands::sync::Updater;
+use ddum::commands::{check, configuration, daemon, say, status, sync};
 use ddum::config::Verbosity;
 use ddum::error::{Context, Error, ErrorKind, exit};
-use ddum::host::{self, Root, Stop};
 use ddum::logging::{self, Place};
 
 fn main() -> ExitCode {
@@ -36,7 +33,7 @@ fn run() -> Result<u8, Error> {
             let updater = updater(&options, false)?;
             block_on(check::run(&updater, is_quiet(&options)))
         }
-        Command::Daemon { .. } => Err(Error::new(ErrorKind::Usage, "not yet")),
+        Command::Daemon { foreground, pidfile } => daemon::run(&options, foreground, &pidfile),
     }
 }
 
@@ -44,30 +41,14 @@ fn is_quiet(options: &Options) -> bool {
     options.verbosity == Verbosity::Quiet
 }
 
-/// Everything that an update needs, as the command line and the configuration have it. With `begin`, a tree without
-/// account files gets empty ones.
+/// What an update is made by. With `begin`, a tree without account files gets empty ones.
 fn updater(options: &Options, begin: bool) -> Result<Updater, Error> {
     let doubts = logging::start(Place::Foreground, options.verbosity, None);
     let (config, warnings) = configuration::load(options)?;
     for warning in doubts.iter().chain(&warnings) {
         log::warn!("{warning}");
     }
-    let root = match &options.root {
-        None => Root::open(Path::new("/"))?,
-        Some(path) if begin => {
-            let root = Root::open_new(path)?;
-            if host::create_empty(&root)? {
-                log::info!("{} had no account files, so empty ones were made", path.display());
-            }
-            root
-        }
-        Some(path) => Root::open(path)?,
-    };
-    let source = match (&options.users, &options.groups) {
-        (Some(users), Some(groups)) => Where::Files { users: users.clone(), groups: groups.clone() },
-        _ => Where::Tables,
-    };
-    Ok(Updater { root: Arc::new(root), config: Arc::new(config), source, stop: Stop::default() })
+    Updater::new(options, config, begin)
 }
 
 fn block_on(command: impl Future<Output = Result<u8, Error>>) -> Result<u8, Error> {

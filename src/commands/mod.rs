@@ -2,6 +2,7 @@
 
 pub mod check;
 pub mod configuration;
+pub mod daemon;
 pub mod report;
 pub mod say;
 pub mod status;

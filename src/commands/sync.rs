@@ -4,10 +4,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::daemon::Next;
 use super::report::{Counts, Report, Verdict};
 use super::say;
 use super::update::{Applied, STATE_LIMIT, Update, now, today};
 use crate::account::Day;
+use crate::cli::Options;
 use crate::config::{Config, Source};
 use crate::error::{Error, ErrorKind, exit};
 use crate::host::{self, Root, Stop};
@@ -54,9 +56,33 @@ pub struct UpdateOutcome {
 }
 
 impl Updater {
+    /// Everything that an update needs, as the command line and the configuration have it. With `begin`, a tree
+    /// without account files gets empty ones.
+    ///
+    /// # Errors
+    /// When the tree cannot be opened, or begun.
+    pub fn new(options: &Options, config: Config, begin: bool) -> Result<Self, Error> {
+        let root = match &options.root {
+            None => Root::open(Path::new("/"))?,
+            Some(path) if begin => {
+                let root = Root::open_new(path)?;
+                if host::create_empty(&root)? {
+                    log::info!("{} had no account files, so empty ones were made", path.display());
+                }
+                root
+            }
+            Some(path) => Root::open(path)?,
+        };
+        let source = match (&options.users, &options.groups) {
+            (Some(users), Some(groups)) => Where::Files { users: users.clone(), groups: groups.clone() },
+            _ => Where::Tables,
+        };
+        Ok(Self { root: Arc::new(root), config: Arc::new(config), source, stop: Stop::default() })
+    }
+
     /// One update. Its report is in the status file and the metrics file when this returns; `next` is when the daemon
-    /// means to make the next one.
-    pub async fn run(&self, next: Option<Duration>) -> UpdateOutcome {
+    /// means to make the next one, by how this one ends.
+    pub async fn run(&self, next: Option<Next>) -> UpdateOutcome {
         let started = Instant::now();
         let (scan, applied) = match self.update(false).await {
             Ok((scan, applied)) => (Some(scan), applied),
@@ -68,7 +94,7 @@ impl Updater {
     /// Reads the tables and brings the host in line, or only looks.
     async fn update(&self, dry_run: bool) -> Result<(Scan, Applied), Error> {
         let today = today()?;
-        let scan = self.scan(today).await?;
+        let scan = stoppable(&self.stop, self.scan(today)).await?;
         self.stop.check()?;
         let (root, config, stop) = (Arc::clone(&self.root), Arc::clone(&self.config), self.stop.clone());
         // From here on nothing is awaited: the files are written by one thread that nobody can cancel half way.
@@ -91,13 +117,8 @@ impl Updater {
         }
     }
 
-    fn finish(
-        &self,
-        scan: Option<&Scan>,
-        mut applied: Applied,
-        took: Duration,
-        next: Option<Duration>,
-    ) -> UpdateOutcome {
+    fn finish(&self, scan: Option<&Scan>, mut applied: Applied, took: Duration, next: Option<Next>) -> UpdateOutcome {
+        let next = next.map(|next| if applied.error.is_some() { next.after_failure } else { next.after_success });
         let report = self.report(scan, &applied, took, next);
         for (path, bytes) in self.files_of(&report) {
             if let Err(error) = host::store(&self.root, path, &bytes, 0o644, false) {
@@ -156,6 +177,22 @@ impl Updater {
             files.push((path, report.to_metrics().into_bytes()));
         }
         files
+    }
+}
+
+/// `work`, left at once when somebody asks to stop: it only waits for the network.
+async fn stoppable<T>(stop: &Stop, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let stopped = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            if let Err(error) = stop.check() {
+                return error;
+            }
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        error = stopped => Err(error),
     }
 }
 

@@ -74,3 +74,47 @@ fn named(bytes: &[u8]) -> BTreeMap<Vec<u8>, String> {
     }
     lines
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::key;
+    use super::*;
+
+    #[test]
+    fn a_file_is_sorted_without_doubles_and_ends_with_a_newline() {
+        let bytes = content(&[key(2), key(1), key(2)]);
+        assert_eq!(bytes, format!("{HEADER}{}\n{}\n", key(1).line(), key(2).line()).into_bytes());
+        assert_eq!(content(&[]), HEADER.as_bytes());
+    }
+
+    #[test]
+    fn a_difference_names_keys_by_fingerprint_and_nothing_else() {
+        let name = |n| format!("{} (key-{n})", key(n).fingerprint());
+        let keys = |added: &[u8], removed: Vec<String>| {
+            vec![HomeChange::Keys { added: added.iter().map(|n| name(*n)).collect(), removed }]
+        };
+        let order = vec![HomeChange::Repaired("comments or order of the lines in authorized_keys".to_owned())];
+        let new = content(&[key(1), key(2)]);
+        let crlf = String::from_utf8(new.clone()).unwrap().replace('\n', "\r\n").into_bytes();
+        let junk = format!("{}\njunk \u{1b}[2J\n", key(1).line()).into_bytes();
+        let bad = format!("{}\nssh-ed25519 AAAA evil\u{202e}\n", key(1).line()).into_bytes();
+        let table: [(Option<&[u8]>, Vec<HomeChange>); 7] = [
+            (None, keys(&[1, 2], vec![])),
+            (Some(b""), keys(&[1, 2], vec![])),
+            (Some(&content(&[key(1), key(3)])), keys(&[2], vec![name(3)])),
+            (Some(&crlf), order.clone()),
+            (Some(&new[HEADER.len()..]), order),
+            (Some(&junk), keys(&[2], vec!["a line that is no key".to_owned()])),
+            (Some(&new), vec![]),
+        ];
+        for (old, wanted) in table {
+            assert_eq!(difference(old, &new), wanted, "{:?}", old.map(String::from_utf8_lossy));
+        }
+        let HomeChange::Keys { removed, .. } = &difference(Some(&bad), &new)[0] else { panic!() };
+        assert!(removed.len() == 1 && !removed[0].contains('\u{202e}'), "{removed:?}");
+        assert_eq!(difference(None, &content(&[])), []);
+        let many: Vec<u8> = (0..500).flat_map(|n| format!("junk {n}\n").into_bytes()).collect();
+        let HomeChange::Keys { removed, .. } = &difference(Some(&many), &new)[0] else { panic!() };
+        assert_eq!((removed.len(), removed[NAMED].as_str()), (NAMED + 1, "and 450 more"));
+    }
+}

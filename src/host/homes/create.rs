@@ -10,9 +10,10 @@ use rustix::process::{Gid, Uid};
 
 use super::super::identity::Identity;
 use super::super::{Demand, Dir};
-use super::existing::{make_ssh, write_new};
+use super::existing::write_new;
 use super::pool::Hand;
 use super::skeleton::Skeleton;
+use super::ssh_dir::make_ssh;
 use super::sync::FileSystems;
 use super::{Site, Wish, cannot, leftovers, selinux};
 
@@ -121,11 +122,15 @@ pub(super) fn prepare(
     file_systems: &FileSystems,
     hand: &Hand,
 ) -> Result<Made, String> {
-    let (parent, name) = open_parent(site, wish)?;
+    let would_make = Made::Prepared(NewHome { temporary: String::new(), device: 0, note: None });
+    let (path, name) = place(wish)?;
+    let parent = match site.root.try_walk(path, Demand::Trusted).map_err(|error| error.to_string())? {
+        Ok(parent) => parent,
+        Err(Errno::NOENT) if site.policy.look_only => return Ok(would_make),
+        Err(errno) => return Err(cannot("open", &site.root.display(path), errno)),
+    };
     match parent.stat_child(name) {
-        Err(Errno::NOENT) if site.policy.look_only => {
-            return Ok(Made::Prepared(NewHome { temporary: String::new(), device: 0, note: None }));
-        }
+        Err(Errno::NOENT) if site.policy.look_only => return Ok(would_make),
         Err(Errno::NOENT) => {}
         Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink => {
             return Err(format!("{} is a link that leads nowhere", super::shown(&parent.path(name))));
@@ -189,8 +194,12 @@ pub(super) fn discard(site: &Site, wish: &Wish, home: &NewHome, hand: &Hand) -> 
 }
 
 fn open_parent<'a>(site: &Site, wish: &'a Wish) -> Result<(Dir, &'a str), String> {
-    let (Some(path), Some(name)) = (wish.home.parent(), wish.home.file_name().and_then(|name| name.to_str())) else {
-        return Err(format!("{} is no place for a home", super::shown(&wish.home)));
-    };
+    let (path, name) = place(wish)?;
     Ok((site.root.walk(path, Demand::Trusted).map_err(|error| error.to_string())?, name))
+}
+
+/// The directory that the home is to be in, and its name there.
+fn place(wish: &Wish) -> Result<(&Path, &str), String> {
+    let name = wish.home.file_name().and_then(|name| name.to_str());
+    wish.home.parent().zip(name).ok_or_else(|| format!("{} is no place for a home", super::shown(&wish.home)))
 }

@@ -3,28 +3,23 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::path::Path;
 
-use rustix::fs::{FileType, Mode, Stat};
+use rustix::fs::{FileType, Mode};
 use rustix::io::Errno;
 use rustix::process::Gid;
 
 use super::super::{Demand, Dir};
 use super::authorized_keys::difference;
 use super::pool::Hand;
+use super::ssh_dir::{SSH, Ssh};
 use super::sync::FileSystems;
-use super::{HomeChange, HomeOutcome, Site, Wish, cannot, leftovers, selinux, shown};
+use super::{HomeChange, HomeOutcome, Site, Wish, cannot, leftovers, shown};
 
-const SSH: &str = ".ssh";
-const KEYS: &str = "authorized_keys";
+pub(super) const KEYS: &str = "authorized_keys";
 
 /// No file of ours is longer; what is gets replaced without being read.
 const LIMIT: u64 = 1024 * 1024;
 
-/// A user who plants something again each time it is moved aside is refused after so many times.
-const PATIENCE: usize = 3;
-
-const SSH_MODE: u32 = 0o700;
 const KEYS_MODE: u32 = 0o600;
 
 /// What is to be done after the look at a home.
@@ -56,15 +51,6 @@ pub(super) struct Visit<'a> {
     pub(super) wish: &'a Wish,
     pub(super) hand: &'a Hand,
     pub(super) outcome: HomeOutcome,
-}
-
-enum Ssh {
-    /// It is not there, and shall not be or would only be made.
-    Absent,
-    Open {
-        dir: Dir,
-        made: bool,
-    },
 }
 
 /// The state of `authorized_keys`.
@@ -121,9 +107,7 @@ impl Visit<'_> {
         changes.extend(difference(current.bytes.as_deref(), &self.wish.content));
         if self.site.policy.look_only {
             if current.in_the_way {
-                self.outcome
-                    .changes
-                    .push(moved(ssh.path(KEYS).as_path(), ssh.path("authorized_keys.ddum-aside-…").as_path()));
+                self.move_aside(&ssh, KEYS)?;
             }
             self.outcome.changes.extend(changes);
             return Ok(Found::Settled);
@@ -190,93 +174,8 @@ impl Visit<'_> {
         Ok((home, ssh))
     }
 
-    fn owner(&self) -> u32 {
+    pub(super) fn owner(&self) -> u32 {
         self.site.owner(self.wish.user)
-    }
-
-    /// Opens `.ssh`, or makes it if there are keys to write.
-    fn open_ssh(&mut self, home: &Dir) -> Result<Ssh, String> {
-        let path = home.path(SSH);
-        for _ in 0..PATIENCE {
-            let errno = match home.open_dir(SSH) {
-                Ok(dir) => {
-                    let stat = dir.stat().map_err(|errno| cannot("look at", &path, errno))?;
-                    if stat.st_uid == self.owner() {
-                        self.repair_mode(&dir, &stat)?;
-                        return Ok(Ssh::Open { dir, made: false });
-                    }
-                    if !self.wish.has_keys && dir.stat_child(KEYS).is_err() {
-                        // Nobody logs in by keys that are not there, or that the user may not read.
-                        return Ok(Ssh::Absent);
-                    }
-                    Errno::NOTDIR
-                }
-                Err(errno) => errno,
-            };
-            match errno {
-                Errno::NOENT if !self.wish.has_keys || self.site.policy.look_only => return Ok(Ssh::Absent),
-                Errno::NOENT => {
-                    self.hand.check()?;
-                    let made =
-                        selinux::labelled(home, selinux::SSH, || home.create_dir(SSH, Mode::from_raw_mode(SSH_MODE)));
-                    match made {
-                        Ok(dir) => return Ok(Ssh::Open { dir, made: true }),
-                        Err(Errno::EXIST | Errno::NOTDIR | Errno::LOOP) => {}
-                        Err(errno) => return Err(cannot("make", &path, errno)),
-                    }
-                }
-                Errno::ACCESS | Errno::NOTDIR | Errno::LOOP => {
-                    let stat = home.stat_child(SSH).map_err(|errno| cannot("look at", &path, errno))?;
-                    let kind = FileType::from_raw_mode(stat.st_mode);
-                    if kind == FileType::Directory && stat.st_uid == self.owner() {
-                        // As the user: were it a link by now, the user could chmod its target, too.
-                        self.set_mode(home, &stat, &path)?;
-                        if self.site.policy.look_only {
-                            return Ok(Ssh::Absent);
-                        }
-                        continue;
-                    }
-                    // Without keys only what can lead sshd to some matters: a link, or a directory that opened.
-                    let leads_nowhere =
-                        errno == Errno::ACCESS || !matches!(kind, FileType::Symlink | FileType::Directory);
-                    if !self.wish.has_keys && leads_nowhere {
-                        return Ok(Ssh::Absent);
-                    }
-                    self.move_aside(home, SSH)?;
-                    if self.site.policy.look_only {
-                        return Ok(Ssh::Absent);
-                    }
-                }
-                errno => return Err(cannot("open", &path, errno)),
-            }
-        }
-        Err(format!("{} changes while it is looked at", shown(&path)))
-    }
-
-    /// sshd refuses a `.ssh` in which others can write; without the owner's bits we cannot work in it.
-    fn repair_mode(&mut self, ssh: &Dir, stat: &Stat) -> Result<(), String> {
-        let mode = stat.st_mode & 0o7777;
-        if mode & 0o022 == 0 && mode & SSH_MODE == SSH_MODE {
-            return Ok(());
-        }
-        if !self.site.policy.look_only {
-            self.hand.check()?;
-            rustix::fs::fchmod(ssh, Mode::from_raw_mode(SSH_MODE))
-                .map_err(|errno| cannot("set the mode of", ssh.own_path(), errno))?;
-        }
-        self.outcome.changes.push(mode_was(ssh.own_path(), mode));
-        Ok(())
-    }
-
-    /// The same for a directory that cannot even be opened.
-    fn set_mode(&mut self, home: &Dir, stat: &Stat, path: &Path) -> Result<(), String> {
-        if !self.site.policy.look_only {
-            self.hand.check()?;
-            rustix::fs::chmodat(home, SSH, Mode::from_raw_mode(SSH_MODE), rustix::fs::AtFlags::empty())
-                .map_err(|errno| cannot("set the mode of", path, errno))?;
-        }
-        self.outcome.changes.push(mode_was(path, stat.st_mode & 0o7777));
-        Ok(())
     }
 
     fn current(&self, ssh: &Dir) -> Current {
@@ -312,28 +211,6 @@ impl Visit<'_> {
         Current { bytes, exists: true, wrong, in_the_way }
     }
 
-    /// Gives `name` another name in the same directory.
-    fn move_aside(&mut self, dir: &Dir, name: &str) -> Result<(), String> {
-        let from = dir.path(name);
-        if self.site.policy.look_only {
-            self.outcome.changes.push(moved(&from, &dir.path(&format!("{name}.ddum-aside-…"))));
-            return Ok(());
-        }
-        self.hand.check()?;
-        let aside = leftovers::aside_name(name);
-        let done = match dir.rename_new(name, &aside) {
-            // NFS knows no such rename; the name is random enough.
-            Err(Errno::INVAL | Errno::NOSYS) => dir.rename(name, &aside),
-            other => other,
-        };
-        match done {
-            Ok(()) => self.outcome.changes.push(moved(&from, &dir.path(&aside))),
-            Err(Errno::NOENT) => {}
-            Err(errno) => return Err(cannot("move aside", &from, errno)),
-        }
-        Ok(())
-    }
-
     /// Writes the wished content to a new file in `.ssh` and returns its name.
     fn write_beside(&self, ssh: &Dir) -> Result<String, String> {
         self.hand.check()?;
@@ -363,24 +240,6 @@ pub(super) fn write_new(ssh: &Dir, content: &[u8]) -> rustix::io::Result<File> {
     file.write_all(content).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
     rustix::fs::fchmod(&file, Mode::from_raw_mode(KEYS_MODE))?;
     Ok(file)
-}
-
-/// Makes or opens `.ssh` in a home that nobody else can reach yet.
-pub(super) fn make_ssh(home: &Dir) -> rustix::io::Result<Dir> {
-    let ssh = match selinux::labelled(home, selinux::SSH, || home.create_dir(SSH, Mode::from_raw_mode(SSH_MODE))) {
-        Err(Errno::EXIST) => home.open_dir(SSH)?,
-        other => other?,
-    };
-    rustix::fs::fchmod(&ssh, Mode::from_raw_mode(SSH_MODE))?;
-    Ok(ssh)
-}
-
-fn moved(from: &Path, to: &Path) -> HomeChange {
-    HomeChange::MovedAside { from: shown(from), to: shown(to) }
-}
-
-fn mode_was(path: &Path, mode: u32) -> HomeChange {
-    HomeChange::Repaired(format!("{} had mode {mode:04o}", shown(path)))
 }
 
 fn kind_name(kind: FileType) -> &'static str {

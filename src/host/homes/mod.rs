@@ -15,6 +15,8 @@ mod round;
 mod selinux;
 mod skeleton;
 mod slow;
+mod ssh_dir;
+mod steps;
 mod sync;
 #[cfg(test)]
 mod tests;
@@ -124,8 +126,10 @@ struct Settings {
     sync_limit: Duration,
     /// How long the change of owner in one home may take in all.
     walk_limit: Duration,
-    /// With so many threads hanging, no thread is started in place of one that hangs.
+    /// After so many homes of one update hang, no thread is started in place of one that hangs.
     replaced: usize,
+    /// The same for all that hang since the process began.
+    hanging: usize,
     left_behind: LeftBehind,
     /// Called before a user's home is looked at.
     #[cfg(test)]
@@ -141,6 +145,7 @@ impl Default for Settings {
             sync_limit: Duration::from_secs(30),
             walk_limit: Duration::from_secs(300),
             replaced: 8,
+            hanging: 64,
             left_behind: LEFT_BEHIND.clone(),
             #[cfg(test)]
             before: None,
@@ -154,6 +159,7 @@ impl Settings {
             workers: self.workers,
             limit,
             replaced: self.replaced,
+            hanging: self.hanging,
             left_behind: self.left_behind.clone(),
             switches,
             stop: stop.clone(),

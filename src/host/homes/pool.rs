@@ -1,9 +1,9 @@
 //! A few threads that take one job after another. A job that does not end in time costs its thread, not the update:
 //! a home on a file system that hangs holds a thread in the kernel, where nobody can reach it.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,10 @@ use super::super::identity::{Actor, Identity};
 const STACK: usize = 512 * 1024;
 
 /// How long jobs that are under way may go on once a stop was asked for: a daemon that is told to end has 3 s.
-const GRACE: Duration = Duration::from_secs(1);
+const GRACE: Duration = Duration::from_millis(500);
+
+/// How often threads that are slow, and a stop, are looked for at the least.
+const TICK: Duration = Duration::from_millis(100);
 
 /// What became of a job.
 #[derive(Debug)]
@@ -33,28 +36,37 @@ pub(super) enum Answer<R> {
     Stopped,
 }
 
-/// The places that threads left behind in this process hang at.
+/// The places that did not answer in time while this process lives: true where a thread still hangs.
 #[derive(Clone, Debug, Default)]
-pub(super) struct LeftBehind(Arc<Mutex<Vec<Arc<str>>>>);
+pub(super) struct LeftBehind(Arc<Mutex<BTreeMap<Arc<str>, bool>>>);
 
 impl LeftBehind {
+    /// How many threads hang.
     pub(super) fn count(&self) -> usize {
-        lock(&self.0).len()
+        lock(&self.0).values().filter(|hangs| **hangs).count()
     }
 
-    fn holds(&self, place: &str) -> bool {
-        lock(&self.0).iter().any(|at| &**at == place)
+    /// Whether the place did not answer when it was last tried. Such places are better tried last.
+    pub(super) fn knows(&self, place: &str) -> bool {
+        lock(&self.0).contains_key(place)
+    }
+
+    fn hangs(&self, place: &str) -> bool {
+        lock(&self.0).get(place).is_some_and(|hangs| *hangs)
     }
 
     fn add(&self, place: Arc<str>) {
-        lock(&self.0).push(place);
+        lock(&self.0).insert(place, true);
     }
 
-    fn remove(&self, place: &str) {
-        let mut places = lock(&self.0);
-        if let Some(at) = places.iter().position(|at| &**at == place) {
-            places.swap_remove(at);
+    fn end(&self, place: &str) {
+        if let Some(hangs) = lock(&self.0).get_mut(place) {
+            *hangs = false;
         }
+    }
+
+    fn answered(&self, place: &str) {
+        lock(&self.0).remove(place);
     }
 }
 
@@ -65,8 +77,10 @@ pub(super) struct Pool {
     pub(super) workers: usize,
     /// How long a job may take; one that calls [`Hand::beat`] begins anew.
     pub(super) limit: Duration,
-    /// With so many threads left behind, a slow one is not replaced any more.
+    /// After so many threads were left behind in one run, a slow one is not replaced any more.
     pub(super) replaced: usize,
+    /// Nor with so many left behind in the whole process.
+    pub(super) hanging: usize,
     /// Who was left behind, in the whole process.
     pub(super) left_behind: LeftBehind,
     /// Whether jobs act as others.
@@ -110,6 +124,14 @@ impl Hand {
     }
 }
 
+/// Where threads put their answers. The bell is rung by a thread that ends, not for every answer: waking the caller
+/// ten thousand times would take longer than the jobs.
+struct Board<R> {
+    answers: Answers<R>,
+    bell: mpsc::Sender<()>,
+}
+
+type Answers<R> = Arc<Mutex<Vec<(usize, Answer<R>)>>>;
 type Queue<J> = Arc<Mutex<VecDeque<(usize, Arc<str>, J)>>>;
 
 impl Pool {
@@ -125,9 +147,8 @@ impl Pool {
     {
         let mut answers: Vec<Option<Answer<R>>> = jobs.iter().map(|_| None).collect();
         let mut queue = VecDeque::with_capacity(jobs.len());
-        let someone_hangs = self.left_behind.count() > 0;
         for (index, (place, job)) in jobs.into_iter().enumerate() {
-            if someone_hangs && self.left_behind.holds(&place) {
+            if self.left_behind.hangs(&place) {
                 answers[index] = Some(Answer::StillSilent);
             } else {
                 queue.push_back((index, place, job));
@@ -136,17 +157,20 @@ impl Pool {
         let mut open = queue.len();
         let queue: Queue<J> = Arc::new(Mutex::new(queue));
         let work = Arc::new(work);
-        let (sender, receiver) = mpsc::channel();
+        let (ring, bell) = mpsc::channel();
+        let board = Board { answers: Arc::default(), bell: ring };
         let mut hands: Vec<Arc<Mutex<State>>> = Vec::new();
-        let tick = (self.limit / 20).max(Duration::from_millis(2));
+        let tick = (self.limit / 20).min(TICK);
         let mut looked = Instant::now();
         let mut stopped: Option<Instant> = None;
+        let mut lost = 0;
         let first = self.workers.min(open);
-        while hands.len() < first && self.spawn(&queue, &work, &sender, &mut hands) {}
+        while hands.len() < first && self.spawn(&queue, &work, &board, &mut hands) {}
         while open > 0 {
-            match receiver.recv_timeout(tick) {
-                Ok((index, answer)) => settle(&mut answers, &mut open, index, answer),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {}
+            // Rung or not, there may be answers.
+            let _ = bell.recv_timeout(tick);
+            for (index, answer) in std::mem::take(&mut *lock(&board.answers)) {
+                settle(&mut answers, &mut open, index, answer);
             }
             if self.stop.is_set() && stopped.is_none() {
                 stopped = Some(Instant::now());
@@ -166,6 +190,7 @@ impl Pool {
                     Pace::Slow => slow += 1,
                     Pace::Gone => {}
                     Pace::Overdue(index) => {
+                        lost += 1;
                         let answer = if stopped.is_some() { Answer::Stopped } else { Answer::Silent };
                         settle(&mut answers, &mut open, index, answer);
                     }
@@ -173,8 +198,9 @@ impl Pool {
             }
             hands.retain(|hand| !matches!(*lock(hand), State::Ended | State::Abandoned));
             let left = lock(&queue).len();
-            if left > 0 && ready < self.workers && self.left_behind.count() + slow < self.replaced {
-                self.spawn(&queue, &work, &sender, &mut hands);
+            let may_spare = lost + slow < self.replaced && self.left_behind.count() + slow < self.hanging;
+            if left > 0 && ready < self.workers && may_spare {
+                self.spawn(&queue, &work, &board, &mut hands);
             }
             if left > 0 && hands.is_empty() {
                 for (index, ..) in lock(&queue).drain(..) {
@@ -212,7 +238,7 @@ impl Pool {
         &self,
         queue: &Queue<J>,
         work: &Arc<impl Fn(J, &Hand) -> R + Send + Sync + 'static>,
-        answers: &mpsc::Sender<(usize, Answer<R>)>,
+        board: &Board<R>,
         hands: &mut Vec<Arc<Mutex<State>>>,
     ) -> bool
     where
@@ -220,29 +246,34 @@ impl Pool {
         R: Send + 'static,
     {
         let state = Arc::new(Mutex::new(State::Idle));
-        let (queue, work, answers) = (Arc::clone(queue), Arc::clone(work), answers.clone());
+        let (queue, work) = (Arc::clone(queue), Arc::clone(work));
+        let (answers, bell) = (Arc::clone(&board.answers), board.bell.clone());
         let (left_behind, switches, own) = (self.left_behind.clone(), self.switches, Arc::clone(&state));
         let body = move || {
             let hand = Hand { actor: Actor::new(switches), state: own };
             loop {
-                let Some((job, place, what)) = take(&queue, &hand.state) else { return };
+                let Some((job, place, what)) = take(&queue, &hand.state) else { break };
                 let answer = match catch_unwind(AssertUnwindSafe(|| work(what, &hand))) {
                     Ok(result) => Answer::Done(result),
                     Err(_) => Answer::Broken,
                 };
                 let mut state = lock(&hand.state);
                 if matches!(*state, State::Abandoned) {
-                    left_behind.remove(&place);
+                    left_behind.end(&place);
                     return;
                 }
+                left_behind.answered(&place);
                 // A thread that could not take its own ids again must do nothing more.
                 let goes_on = hand.actor.is_itself();
                 *state = if goes_on { State::Idle } else { State::Ended };
                 drop(state);
-                if answers.send((job, answer)).is_err() || !goes_on {
-                    return;
+                lock(&answers).push((job, answer));
+                if !goes_on {
+                    break;
                 }
             }
+            // Nobody listens any more when a stop was faster.
+            let _ = bell.send(());
         };
         let started = std::thread::Builder::new().name("ddum-home".to_owned()).stack_size(STACK).spawn(body).is_ok();
         if started {
