@@ -1,5 +1,6 @@
 use log::LevelFilter;
 
+use super::keys::{KEYS, LATER};
 use super::*;
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBfzUc9s53y3Ig1NMYEI6otXwfhAKwVfblkUccnKCpEI {name}";
