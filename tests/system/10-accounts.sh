@@ -158,8 +158,7 @@ same "an expired account has no key" 0 "$(grep -sc '^ssh' "$root/home/carol/.ssh
 # --- The second sync
 sleep 1.1
 look "$root" >"$work/look-before"
-run strace -f -y -o "$work/strace" -e trace=file,desc chroot "$root" \
-  /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin /usr/sbin/ddum "${tables[@]}" sync
+run strace -f -y -o "$work/strace" -e trace=file,desc "${enter[@]}" /usr/sbin/ddum "${tables[@]}" sync
 expect "the second sync succeeds" 0
 same "the second sync says nothing" "" "$out"
 look "$root" >"$work/look-after"

@@ -22,7 +22,7 @@ fi
 for use_pam in yes no; do
   port=22001
   [[ $use_pam == yes ]] || port=22002
-  serve "sshd-pam-$use_pam" "$port" in_root /usr/sbin/sshd -D -e -p "$port" -o UsePAM="$use_pam" "${options[@]}"
+  serve "sshd-pam-$use_pam" "$port" "${enter[@]}" /usr/sbin/sshd -D -e -p "$port" -o UsePAM="$use_pam" "${options[@]}"
 done
 
 # login PORT USER KEY: prints what `id` says over there.

@@ -74,15 +74,17 @@ unpack_root() {
   install -m 0755 "$binary" "$1/usr/sbin/ddum"
 }
 
+# $enter is what runs a command in the root, with a login's environment and nothing of ours.
 enter_root() {
+  enter=(chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8)
   mount -t proc proc "$1/proc"
   in_root /usr/sbin/ddum --version >"$work/version" 2>&1 ||
     die "the binary does not run in $suite (a newer C library here than there?): $(cat "$work/version")"
 }
 
-# in_root COMMAND...: runs it in the test's Debian, with a login's environment and nothing of ours.
+# in_root COMMAND...: runs it in the test's Debian. In the background use "${enter[@]}" itself: $! is then the command.
 in_root() {
-  chroot "$root" /usr/bin/env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 "$@"
+  "${enter[@]}" "$@"
 }
 
 # ddum ARGUMENTS...: runs it in the root and keeps what came of it: $status, $out, $err, $took (milliseconds).
