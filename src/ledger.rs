@@ -1,1 +1,92 @@
-//! What ddum manages on this host.
+//! The ledger: which accounts of this host ddum created or took over, and with which ids.
+//!
+//! It answers one question that the account files cannot: whether an account whose id differs from its item's is ours
+//! to change. Without it nothing is harmed: accounts are taken over again by their UID, and groups are merged into.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// The managed accounts by name, as `/var/lib/ddum/ledger.json` holds them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// The users that ddum created or took over.
+    #[serde(default)]
+    pub users: BTreeMap<String, UserRecord>,
+    /// The groups that ddum created or changed.
+    #[serde(default)]
+    pub groups: BTreeMap<String, GroupRecord>,
+}
+
+/// What ddum gave a user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UserRecord {
+    /// The UID that its item had at the last update.
+    pub uid: u32,
+    /// The GID that its item had at the last update.
+    pub gid: u32,
+    /// Whether ddum created the account; otherwise it was here and was taken over.
+    pub created: bool,
+    /// The ids that files in the home may still have: set before the ids change, cleared when the files have followed,
+    /// so that an update killed in between is finished by the next one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moving_from: Option<Ids>,
+}
+
+/// A user's two ids.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ids {
+    /// The UID.
+    pub uid: u32,
+    /// The primary GID.
+    pub gid: u32,
+}
+
+/// What ddum gave a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupRecord {
+    /// The GID that its item had at the last update.
+    pub gid: u32,
+    /// Whether ddum created the group: then `group_members` `auto` means `exact`.
+    pub created: bool,
+}
+
+impl Ledger {
+    /// Reads the ledger's file.
+    ///
+    /// # Errors
+    /// The reason, when it is not a ledger.
+    pub fn parse(bytes: &[u8]) -> Result<Self, String> {
+        serde_json::from_slice(bytes).map_err(|e| format!("not a ledger: {e}"))
+    }
+
+    /// The ledger's file.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        // Maps with text keys and plain numbers always serialise; an empty ledger would be as harmless as none.
+        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_reads_back_as_it_was_written() {
+        let mut ledger = Ledger::default();
+        let moving_from = Some(Ids { uid: 2000, gid: 100 });
+        ledger.users.insert("alice".into(), UserRecord { uid: 2001, gid: 2001, created: true, moving_from });
+        ledger.groups.insert("wheel".into(), GroupRecord { gid: 10, created: false });
+        assert_eq!(Ledger::parse(&ledger.to_bytes()).unwrap(), ledger);
+    }
+
+    #[test]
+    fn a_broken_ledger_is_an_error_and_an_empty_object_is_an_empty_ledger() {
+        assert!(Ledger::parse(b"").is_err());
+        assert!(Ledger::parse(b"[1").is_err());
+        assert_eq!(Ledger::parse(b"{}").unwrap(), Ledger::default());
+    }
+}

@@ -1,0 +1,102 @@
+//! Who gets an id that several want. Whoever holds one on this host keeps it.
+
+use std::collections::{HashMap, HashSet};
+
+/// One item's wish for an id.
+pub(super) struct Claim<'a> {
+    pub(super) name: &'a str,
+    pub(super) id: u32,
+    /// The id that the account of this name has here, if there is one.
+    pub(super) current: Option<u32>,
+}
+
+impl Claim<'_> {
+    fn keeps(&self) -> bool {
+        self.current == Some(self.id)
+    }
+}
+
+/// The claims that are refused, by their index, each with the reason.
+///
+/// An account that an accepted claim moves away from an id frees it, so that ids can be handed on, or even swapped,
+/// in one update. Refusing a move keeps its old id occupied, which may refuse another: hence the rounds, each of
+/// which refuses at least one claim or is the last.
+pub(super) fn settle(label: &str, holders: &[(u32, String)], claims: &[Claim<'_>]) -> HashMap<usize, String> {
+    let mut refused: HashMap<usize, String> = HashMap::new();
+    let by_name: HashMap<&str, usize> = claims.iter().enumerate().map(|(index, c)| (c.name, index)).collect();
+    loop {
+        let moves =
+            |name: &str| by_name.get(name).is_some_and(|index| !refused.contains_key(index) && !claims[*index].keeps());
+        let mut held: HashMap<u32, &str> = HashMap::with_capacity(holders.len());
+        for (id, name) in holders {
+            if !moves(name) {
+                held.entry(*id).or_insert(name);
+            }
+        }
+        let mut claimed: HashMap<u32, Vec<usize>> = HashMap::with_capacity(claims.len());
+        for (index, claim) in claims.iter().enumerate() {
+            if !claim.keeps() && !refused.contains_key(&index) {
+                claimed.entry(claim.id).or_default().push(index);
+            }
+        }
+        let mut newly: HashMap<usize, String> = HashMap::new();
+        for (id, indexes) in claimed {
+            let holder = held.get(&id).filter(|holder| indexes.iter().any(|i| claims[*i].name != **holder));
+            if let Some(holder) = holder {
+                let reason = format!("{label} {id} belongs to {} on this host", crate::error::printable(holder));
+                newly.extend(indexes.into_iter().map(|i| (i, reason.clone())));
+            } else if indexes.len() > 1 {
+                let names: HashSet<&str> = indexes.iter().map(|i| claims[*i].name).collect();
+                let mut names: Vec<&str> = names.into_iter().collect();
+                names.sort_unstable();
+                let reason = format!("{label} {id} is claimed by {}", names.join(" and "));
+                newly.extend(indexes.into_iter().map(|i| (i, reason.clone())));
+            }
+        }
+        if newly.is_empty() {
+            return refused;
+        }
+        refused.extend(newly);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Holders as `name=id`, claims as `name=id`; the refused names, sorted.
+    fn refused(holders: &str, claims: &str) -> String {
+        let parse = |text: &str| -> Vec<(u32, String)> {
+            text.split_whitespace()
+                .map(|w| w.split_once('=').unwrap())
+                .map(|(n, i)| (i.parse().unwrap(), n.into()))
+                .collect()
+        };
+        let (holders, claims) = (parse(holders), parse(claims));
+        let claims: Vec<Claim<'_>> = claims
+            .iter()
+            .map(|(id, name)| Claim { name, id: *id, current: holders.iter().find(|h| h.1 == *name).map(|h| h.0) })
+            .collect();
+        let mut names: Vec<&str> = settle("UID", &holders, &claims).keys().map(|i| claims[*i].name).collect();
+        names.sort_unstable();
+        names.join(" ")
+    }
+
+    #[test]
+    fn holders_keep_claimants_share_their_fate_and_moves_free_what_they_leave() {
+        for (holders, claims, want) in [
+            ("", "alice=1 bob=2", ""),
+            ("local=1", "alice=1 bob=2", "alice"),
+            ("", "alice=1 bob=1 carol=2", "alice bob"),
+            ("alice=1", "alice=1 bob=1", "bob"),
+            // Two accounts that share an id here already may go on doing so.
+            ("alice=1 twin=1", "alice=1", ""),
+            // Handed on, swapped, and a chain whose end is blocked.
+            ("alice=1", "alice=2 bob=1", ""),
+            ("alice=1 bob=2", "alice=2 bob=1", ""),
+            ("alice=1 bob=2 local=3", "alice=2 bob=3", "alice bob"),
+        ] {
+            assert_eq!(refused(holders, claims), want, "{holders} | {claims}");
+        }
+    }
+}

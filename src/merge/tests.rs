@@ -1,0 +1,344 @@
+use super::*;
+use crate::account::{Gecos, Gid, Group, HomeDir, Name, PasswordHash, Shell, Uid};
+use crate::etc::Lines;
+use crate::ledger::{GroupRecord, UserRecord};
+
+const PASSWD: &str =
+    "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\nlocal:x:1000:1000::/home/local:/bin/sh\n";
+const SHADOW: &str = "root:*:19000:0:99999:7:::\ndaemon:*:19000:0:99999:7:::\nlocal:$6$l$l:19000:0:99999:7:::\n";
+const GROUP: &str = "root:x:0:\nwheel:x:10:local\nlocal:x:1000:\n";
+const GSHADOW: &str = "root:*::\nwheel:!::local\nlocal:!::\n";
+
+/// A host, what is managed on it, and what decides.
+struct Machine {
+    passwd: String,
+    shadow: String,
+    group: String,
+    gshadow: Option<String>,
+    ledger: Ledger,
+    policy: Policy,
+    changes: Vec<String>,
+    refusals: Vec<String>,
+    moves: Vec<(String, Ids)>,
+}
+
+fn machine() -> Machine {
+    Machine {
+        passwd: PASSWD.into(),
+        shadow: SHADOW.into(),
+        group: GROUP.into(),
+        gshadow: Some(GSHADOW.into()),
+        ledger: Ledger::default(),
+        policy: Policy {
+            today: Day::parse("2026-11-22").unwrap(),
+            uid_min: 1000,
+            gid_min: 1000,
+            allow_system_accounts: false,
+            allow_duplicate_ids: false,
+            group_members: GroupMembers::Auto,
+        },
+        changes: Vec::new(),
+        refusals: Vec::new(),
+        moves: Vec::new(),
+    }
+}
+
+impl Machine {
+    /// Plans and applies once, then plans again: whatever the case, the second plan must be empty.
+    fn update(&mut self, users: Vec<User>, groups: Vec<Group>) -> &mut Self {
+        let mut rejections = Vec::new();
+        let accounts = Accounts::new(users, groups, &mut rejections);
+        self.once(&accounts);
+        let (changes, files) = (self.changes.clone(), self.files());
+        self.once(&accounts);
+        assert_eq!(self.changes, Vec::<String>::new(), "a second plan is empty");
+        assert_eq!(self.files(), files, "a second plan leaves the files");
+        self.changes = changes;
+        self
+    }
+
+    fn once(&mut self, accounts: &Accounts) {
+        let lines = |text: &str| text.as_bytes().to_vec();
+        let mut databases = Databases {
+            passwd: Lines::parse(lines(&self.passwd)).unwrap(),
+            shadow: Lines::parse(lines(&self.shadow)).unwrap(),
+            group: Lines::parse(lines(&self.group)).unwrap(),
+            gshadow: self.gshadow.as_ref().map(|g| Lines::parse(lines(g)).unwrap()),
+        };
+        let plan = plan(accounts, &self.ledger, &mut databases, &self.policy);
+        self.changes = plan.changes.iter().map(ToString::to_string).collect();
+        self.refusals = plan.refusals.iter().map(ToString::to_string).collect();
+        self.moves = plan.present.iter().filter_map(|p| Some((p.user.name.to_string(), p.moved_from?))).collect();
+        self.ledger = plan.ledger;
+        for record in self.ledger.users.values_mut() {
+            record.moving_from = None;
+        }
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        self.passwd = text(databases.passwd.to_bytes());
+        self.shadow = text(databases.shadow.to_bytes());
+        self.group = text(databases.group.to_bytes());
+        self.gshadow = databases.gshadow.map(|g| text(g.to_bytes()));
+    }
+
+    fn files(&self) -> [String; 4] {
+        [self.passwd.clone(), self.shadow.clone(), self.group.clone(), self.gshadow.clone().unwrap_or_default()]
+    }
+
+    fn managed(mut self, name: &str, uid: u32) -> Self {
+        let record = UserRecord { uid, gid: uid, created: true, moving_from: None };
+        self.ledger.users.insert(name.into(), record);
+        self
+    }
+
+    fn with(mut self, passwd: &str, shadow: &str) -> Self {
+        self.passwd.push_str(passwd);
+        self.shadow.push_str(shadow);
+        self
+    }
+}
+
+fn user(name: &str, id: u32) -> User {
+    User {
+        name: Name::new(name).unwrap(),
+        uid: Uid::from_raw(id),
+        gid: Gid::from_raw(id),
+        real_name: Gecos::new("").unwrap(),
+        home: HomeDir::new(&format!("/home/{name}")).unwrap(),
+        shell: Shell::new("/bin/sh").unwrap(),
+        password: None,
+        last_change: None,
+        min_age: None,
+        max_age: None,
+        warn_period: None,
+        inactivity_period: None,
+        expire_date: None,
+        keys: Vec::new(),
+    }
+}
+
+fn group(name: &str, gid: u32, members: &[&str]) -> Group {
+    Group {
+        name: Name::new(name).unwrap(),
+        gid: Gid::from_raw(gid),
+        password: None,
+        administrators: Vec::new(),
+        members: members.iter().map(|m| Name::new(m).unwrap()).collect(),
+    }
+}
+
+#[test]
+fn a_new_user_is_added_at_the_end_and_nothing_else_moves() {
+    let mut host = machine();
+    host.update(vec![user("alice", 2001)], vec![]);
+    assert_eq!(host.passwd, format!("{PASSWD}alice:x:2001:2001::/home/alice:/bin/sh\n"));
+    assert_eq!(host.shadow, format!("{SHADOW}alice:*:20779::::::\n"));
+    assert_eq!(host.group, GROUP);
+    assert_eq!(host.changes, ["+ user alice: uid 2001, gid 2001, home /home/alice, shell /bin/sh"]);
+    assert!(host.ledger.users["alice"].created);
+}
+
+#[test]
+fn every_attribute_reaches_its_field_and_an_absent_one_clears_it() {
+    let mut host = machine();
+    let mut alice = user("alice", 2001);
+    alice.real_name = Gecos::new("Alice Müller").unwrap();
+    alice.password = Some(PasswordHash::new("$6$salt$hash").unwrap());
+    alice.last_change = Some(Day::parse("2026-01-01").unwrap());
+    (alice.min_age, alice.max_age, alice.warn_period, alice.inactivity_period) = (Some(1), Some(90), Some(7), Some(30));
+    alice.expire_date = Some(Day::parse("2031-12-31").unwrap());
+    host.update(vec![alice], vec![]);
+    assert!(host.passwd.ends_with("alice:x:2001:2001:Alice Müller:/home/alice:/bin/sh\n"));
+    assert!(host.shadow.ends_with("alice:$6$salt$hash:20454:1:90:7:30:22644:\n"), "{}", host.shadow);
+
+    host.update(vec![user("alice", 2001)], vec![]);
+    assert!(host.shadow.ends_with("alice:*:20454::::::\n"), "the change date stays: {}", host.shadow);
+    let line = host.changes.concat();
+    assert!(line.contains("real name Alice Müller -> (none)") && line.contains("password removed"), "{line}");
+    assert!(line.contains("no longer expires") && !line.contains('$'), "{line}");
+}
+
+#[test]
+fn a_password_that_opens_nothing_stays_and_one_that_does_goes_with_its_attribute() {
+    for (before, after) in [
+        ("!", "!"),
+        ("!!", "!!"),
+        ("*", "*"),
+        ("!$6$a$b", "!$6$a$b"),
+        ("*LK*", "*LK*"),
+        ("x", "x"),
+        ("$6$a$b", "*"),
+        ("$y$j9T$a$b", "*"),
+        ("abJnggxhB/yWI", "*"),
+        ("", "*"),
+    ] {
+        let mut host = machine().with("bob:x:2002:2002::/home/bob:/bin/sh\n", &format!("bob:{before}:19000::::::\n"));
+        host.update(vec![user("bob", 2002)], vec![]);
+        assert!(host.shadow.ends_with(&format!("bob:{after}:19000::::::\n")), "{before}: {}", host.shadow);
+    }
+}
+
+#[test]
+fn a_hash_in_passwd_moves_out_of_it() {
+    let mut host = machine().with("bob:$6$a$b:2002:2002::/home/bob:/bin/sh\n", "");
+    let mut bob = user("bob", 2002);
+    bob.password = Some(PasswordHash::new("$6$new$hash").unwrap());
+    host.update(vec![bob], vec![]);
+    assert!(host.passwd.ends_with("bob:x:2002:2002::/home/bob:/bin/sh\n"));
+    assert!(host.shadow.contains("bob:$6$new$hash:"));
+}
+
+#[test]
+fn system_accounts_and_foreign_ids_are_refused_one_by_one() {
+    for (name, id, why) in [
+        ("mallory", 0, "! user mallory: UID 0 is reserved for root; item skipped"),
+        ("root", 2000, "! user root: is a system account of this host, with UID 0; item skipped"),
+        ("daemon", 2000, "! user daemon: is a system account of this host, with UID 1; item skipped"),
+        ("eve", 999, "! user eve: UID 999 is below UID_MIN, 1000, and so a system account's; item skipped"),
+        ("eve", 65534, "! user eve: UID 65534 is reserved for nobody; item skipped"),
+        ("eve", 1000, "! user eve: UID 1000 belongs to local on this host; item skipped"),
+        (
+            "local",
+            2000,
+            "! user local: UID is 2000, but this host has an account of that name with UID 1000, which ddum never \
+             managed; item skipped",
+        ),
+    ] {
+        let mut host = machine();
+        host.update(vec![user(name, id), user("fine", 3000)], vec![]);
+        assert_eq!(host.refusals, [why]);
+        assert_eq!(host.changes.len(), 1, "fine goes on: {:?}", host.changes);
+        assert!(host.passwd.starts_with(PASSWD) && host.shadow.starts_with(SHADOW));
+    }
+}
+
+#[test]
+fn two_new_items_with_one_uid_are_both_refused_unless_that_is_allowed() {
+    let mut host = machine();
+    host.update(vec![user("alice", 2001), user("bob", 2001)], vec![]);
+    assert_eq!(host.refusals.len(), 2);
+    assert_eq!(host.passwd, PASSWD);
+    let mut host = machine();
+    host.policy.allow_duplicate_ids = true;
+    host.update(vec![user("alice", 2001), user("bob", 2001), user("carol", 1000)], vec![]);
+    assert_eq!(host.changes.len(), 3);
+}
+
+#[test]
+fn the_ledger_decides_whether_an_id_may_change() {
+    let here = ("alice:x:2001:2001::/home/alice:/bin/sh\n", "alice:*:19000::::::\n");
+    // The item changed: the account follows, and so do its files.
+    let mut host = machine().with(here.0, here.1).managed("alice", 2001);
+    let mut rejections = Vec::new();
+    host.once(&Accounts::new(vec![user("alice", 2005)], vec![], &mut rejections));
+    assert_eq!(host.changes, ["~ user alice: uid 2001 -> 2005; gid 2001 -> 2005"]);
+    assert_eq!(host.moves, [("alice".to_owned(), Ids { uid: 2001, gid: 2001 })]);
+    // Somebody changed the account here: it is set back.
+    let mut host = machine().with(here.0, here.1).managed("alice", 2005);
+    host.update(vec![user("alice", 2005)], vec![]);
+    assert!(host.passwd.contains("alice:x:2005:"));
+    // An update was killed between the files and the homes: the move goes on.
+    let mut host = machine().with(here.0, here.1).managed("alice", 2001);
+    if let Some(record) = host.ledger.users.get_mut("alice") {
+        record.moving_from = Some(Ids { uid: 2000, gid: 2000 });
+    }
+    host.once(&Accounts::new(vec![user("alice", 2001)], vec![], &mut rejections));
+    assert_eq!(host.moves, [("alice".to_owned(), Ids { uid: 2000, gid: 2000 })]);
+}
+
+#[test]
+fn a_name_on_a_line_that_cannot_be_told_is_left_alone() {
+    for line in ["alice:x:2001:2001::/home/alice\n", "alice:x:2001:2001::/a:/bin/sh\nalice:x:2001:2001::/b:/bin/sh\n"] {
+        let mut host = machine().with(line, "");
+        host.update(vec![user("alice", 2001)], vec![]);
+        assert_eq!(host.passwd, format!("{PASSWD}{line}"));
+        assert_eq!(host.shadow, SHADOW);
+        assert!(host.refusals[0].contains("/etc/passwd line "), "{:?}", host.refusals);
+    }
+}
+
+#[test]
+fn a_new_group_is_exact_and_a_local_one_is_merged_into() {
+    let mut host = machine();
+    let users = || vec![user("alice", 2001), user("bob", 2002)];
+    host.update(users(), vec![group("devs", 3000, &["bob", "alice"]), group("wheel", 10, &["alice"])]);
+    assert_eq!(host.group, GROUP.replace("wheel:x:10:local", "wheel:x:10:alice,local") + "devs:x:3000:alice,bob\n");
+    assert!(host.gshadow.as_ref().unwrap().contains("wheel:!::alice,local\n"));
+    assert!(host.gshadow.as_ref().unwrap().ends_with("devs:!::alice,bob\n"));
+    assert!(host.changes.contains(&"~ group wheel: +alice".to_owned()), "{:?}", host.changes);
+    // Somebody adds a local member to each; the managed one leaves the table's list.
+    host.group = host.group.replace("alice,bob", "alice,bob,local");
+    host.update(users(), vec![group("devs", 3000, &["bob"]), group("wheel", 10, &["bob"])]);
+    assert!(host.group.contains("devs:x:3000:bob\n"), "created by ddum, so exact: {}", host.group);
+    assert!(host.group.contains("wheel:x:10:bob,local\n"), "merged, managed alice leaves: {}", host.group);
+    host.policy.group_members = GroupMembers::Exact;
+    host.update(users(), vec![group("devs", 3000, &["bob"]), group("wheel", 10, &["bob"])]);
+    assert!(host.group.contains("wheel:x:10:bob\n"));
+}
+
+#[test]
+fn a_system_group_takes_members_but_keeps_its_gid() {
+    let mut host = machine();
+    host.update(vec![user("alice", 2001)], vec![group("wheel", 3010, &["alice"]), group("root", 0, &["alice"])]);
+    assert!(host.group.contains("wheel:x:10:alice,local\n"));
+    assert_eq!(host.refusals.len(), 2, "{:?}", host.refusals);
+    assert!(host.refusals[0].contains("is the group of root") && host.refusals[1].contains("GID 3010 not taken"));
+    for (name, gid) in [("fresh", 0), ("fresh", 999), ("fresh", 65534), ("fresh", 1000), ("local", 1005)] {
+        let mut host = machine();
+        host.update(vec![], vec![group(name, gid, &[])]);
+        assert_eq!(host.group, GROUP, "{name} {gid}");
+        assert_eq!(host.refusals.len(), 1);
+    }
+}
+
+#[test]
+fn a_managed_group_follows_its_items_gid() {
+    let mut host = machine();
+    host.ledger.groups.insert("local".into(), GroupRecord { gid: 1000, created: true });
+    host.update(vec![], vec![group("local", 1005, &[])]);
+    assert!(host.group.contains("local:x:1005:\n"), "{:?}", host.refusals);
+}
+
+#[test]
+fn refused_users_keep_the_memberships_that_they_have_and_get_no_new_ones() {
+    let mut host = machine();
+    host.update(vec![user("eve", 0)], vec![group("wheel", 10, &["eve", "local", "stranger"])]);
+    assert!(host.group.contains("wheel:x:10:local,stranger\n"), "{}", host.group);
+    let mut host = machine().managed("eve", 2009);
+    host.group = host.group.replace("10:local", "10:eve,local");
+    host.gshadow = Some(GSHADOW.replace("::local", "::eve,local"));
+    host.update(vec![user("eve", 0)], vec![group("wheel", 10, &["eve", "local"])]);
+    assert!(host.group.contains("wheel:x:10:eve,local\n"), "{}", host.group);
+}
+
+#[test]
+fn group_passwords_of_the_host_stay_unless_the_item_has_one() {
+    let mut host = machine();
+    host.gshadow = Some(GSHADOW.replace("wheel:!:", "wheel:$6$g$h:"));
+    host.update(vec![], vec![group("wheel", 10, &["local"])]);
+    assert!(host.gshadow.as_ref().unwrap().contains("wheel:$6$g$h::local\n"));
+    let mut wheel = group("wheel", 10, &["local"]);
+    wheel.password = Some(PasswordHash::new("$6$new$hash").unwrap());
+    host.update(vec![], vec![wheel]);
+    assert!(host.gshadow.as_ref().unwrap().contains("wheel:$6$new$hash::local\n"));
+    assert!(!host.changes.concat().contains('$'));
+}
+
+#[test]
+fn a_host_without_gshadow_gets_none() {
+    let mut host = machine();
+    host.gshadow = None;
+    host.update(vec![user("alice", 2001)], vec![group("devs", 3000, &["alice"])]);
+    assert_eq!(host.gshadow, None);
+    assert!(host.group.ends_with("devs:x:3000:alice\n"));
+}
+
+#[test]
+fn without_the_ledger_an_account_is_taken_over_by_its_uid() {
+    let mut host = machine();
+    host.update(vec![user("alice", 2001)], vec![group("devs", 3000, &["alice"])]);
+    let files = host.files();
+    host.ledger = Ledger::default();
+    host.update(vec![user("alice", 2001)], vec![group("devs", 3000, &["alice"])]);
+    assert_eq!(host.files(), files);
+    assert!(!host.ledger.users["alice"].created);
+}

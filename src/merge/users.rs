@@ -1,0 +1,264 @@
+//! Users into passwd and shadow entries.
+
+use super::ids::{Claim, settle};
+use super::{Change, Planning, Refusal};
+use crate::account::{Day, User};
+use crate::error::printable;
+use crate::etc::{Entry, Found, PasswdEntry, ShadowEntry};
+use crate::ledger::{Ids, UserRecord};
+
+/// Longest passwd line that careless callers of getpwnam_r(3), which start with 1024 bytes, still read.
+const LONGEST_LINE: usize = 1000;
+
+/// The UID and GID of `nobody` and `nogroup`, which the kernel shows for ids it cannot map.
+pub(super) const NOBODY: u32 = 65534;
+
+/// What the account files hold under a user's name.
+struct Local {
+    passwd: Option<PasswdEntry>,
+    shadow: Option<ShadowEntry>,
+}
+
+/// A user that is taken, and the ids that files in its home may still have.
+pub(super) struct Taken<'a> {
+    pub(super) user: &'a User,
+    pub(super) moved_from: Option<Ids>,
+}
+
+/// Edits passwd and shadow; gives the users that the host now has as their items say.
+pub(super) fn apply<'a>(planning: &mut Planning<'_>, users: &'a [User]) -> Vec<Taken<'a>> {
+    let mut candidates: Vec<(&User, Local)> = Vec::with_capacity(users.len());
+    for user in users {
+        match admit(planning, user) {
+            Ok(local) => candidates.push((user, local)),
+            Err(reason) => planning.refuse_user(user.name.as_str(), reason),
+        }
+    }
+    if !planning.policy.allow_duplicate_ids {
+        let claims: Vec<Claim<'_>> = candidates
+            .iter()
+            .map(|(user, local)| Claim {
+                name: user.name.as_str(),
+                id: user.uid.get(),
+                current: local.passwd.as_ref().map(|p| p.uid),
+            })
+            .collect();
+        let holders: Vec<(u32, String)> =
+            planning.databases.passwd.ids().into_iter().map(|(id, name, _)| (id, name)).collect();
+        let mut refused = settle("UID", &holders, &claims);
+        let mut index = 0;
+        candidates.retain(|(user, _)| {
+            let reason = refused.remove(&index);
+            index += 1;
+            reason.is_none_or(|reason| {
+                planning.refuse_user(user.name.as_str(), reason);
+                false
+            })
+        });
+    }
+    candidates.into_iter().map(|(user, local)| take(planning, user, &local)).collect()
+}
+
+/// Whether this host may have the user at all, as far as that does not depend on other items.
+fn admit(planning: &Planning<'_>, user: &User) -> Result<Local, String> {
+    let policy = planning.policy;
+    let uid = user.uid.get();
+    if !policy.allow_system_accounts {
+        if uid == 0 {
+            return Err("UID 0 is reserved for root".into());
+        }
+        if uid < policy.uid_min {
+            return Err(format!("UID {uid} is below UID_MIN, {}, and so a system account's", policy.uid_min));
+        }
+        if uid == NOBODY {
+            return Err(format!("UID {uid} is reserved for nobody"));
+        }
+    }
+    let passwd = clear(planning.databases.passwd.find(user.name.as_str()), "passwd")?;
+    let shadow = clear(planning.databases.shadow.find(user.name.as_str()), "shadow")?;
+    if let Some(entry) = &passwd {
+        let system = entry.uid < policy.uid_min || entry.uid == NOBODY;
+        if system && !policy.allow_system_accounts {
+            return Err(format!("is a system account of this host, with UID {}", entry.uid));
+        }
+        if entry.uid != uid {
+            let record = planning.ledger.users.get(user.name.as_str());
+            let ours = record.is_some_and(|r| {
+                r.uid == entry.uid || r.uid == uid || r.moving_from.is_some_and(|ids| ids.uid == entry.uid)
+            });
+            if !ours {
+                return Err(format!(
+                    "UID is {uid}, but this host has an account of that name with UID {}, which ddum never managed",
+                    entry.uid
+                ));
+            }
+        }
+    }
+    let mut line = Vec::new();
+    passwd_entry(user).write(&mut line);
+    let length = line.len();
+    if length > LONGEST_LINE {
+        return Err(format!("its passwd line has {length} bytes, more than {LONGEST_LINE}"));
+    }
+    Ok(Local { passwd, shadow })
+}
+
+/// The one entry of a name, or none; otherwise why it cannot be told.
+pub(super) fn clear<E>(found: Found<E>, file: &str) -> Result<Option<E>, String> {
+    match found {
+        Found::Absent => Ok(None),
+        Found::Entry(entry) => Ok(Some(entry)),
+        Found::Unclear { line, why } => Err(format!("/etc/{file} line {line}: {why}")),
+    }
+}
+
+fn take<'a>(planning: &mut Planning<'_>, user: &'a User, local: &Local) -> Taken<'a> {
+    let name = user.name.as_str();
+    let passwd = passwd_entry(user);
+    let shadow = shadow_entry(user, local, planning.policy.today);
+    match &local.passwd {
+        None => {
+            let text = format!(
+                "uid {}, gid {}, home {}, shell {}",
+                user.uid,
+                user.gid,
+                shown(user.home.as_str()),
+                shown(user.shell.as_str())
+            );
+            planning.changes.push(Change::new('+', "user", name, text));
+        }
+        Some(before) => {
+            let mut parts = passwd_differences(before, &passwd);
+            parts.extend(shadow_differences(local.shadow.as_ref(), &shadow));
+            if !parts.is_empty() {
+                planning.changes.push(Change::new('~', "user", name, parts.join("; ")));
+            }
+        }
+    }
+    planning.databases.passwd.set(&passwd);
+    planning.databases.shadow.set(&shadow);
+    let (uid, gid) = (user.uid.get(), user.gid.get());
+    let record = planning.ledger.users.get(name);
+    let changed = local.passwd.as_ref().map(|p| Ids { uid: p.uid, gid: p.gid }).filter(|p| *p != Ids { uid, gid });
+    let moved_from = changed.or_else(|| record.and_then(|r| r.moving_from));
+    // An account that vanished and is made again is ours, whoever made the first one.
+    let created = local.passwd.is_none() || record.is_some_and(|r| r.created);
+    planning.ledger.users.insert(name.to_owned(), UserRecord { uid, gid, created, moving_from: moved_from });
+    Taken { user, moved_from }
+}
+
+fn passwd_entry(user: &User) -> PasswdEntry {
+    PasswdEntry {
+        name: user.name.as_str().to_owned(),
+        password: b"x".to_vec(),
+        uid: user.uid.get(),
+        gid: user.gid.get(),
+        gecos: user.real_name.as_str().into(),
+        home: user.home.as_str().into(),
+        shell: user.shell.as_str().into(),
+    }
+}
+
+fn shadow_entry(user: &User, local: &Local, today: Day) -> ShadowEntry {
+    let number = |days: Option<u32>| days.map(|d| d.to_string().into_bytes()).unwrap_or_default();
+    let date = |day: Option<Day>| day.map(|d| d.shadow_field().to_string().into_bytes()).unwrap_or_default();
+    let before = local.shadow.as_ref();
+    // A hash that stands in passwd itself counts where shadow has no line: taking the account over must not lose it
+    // sooner than the item says.
+    let password_before = before
+        .map(|s| s.password.as_slice())
+        .or_else(|| local.passwd.as_ref().map(|p| p.password.as_slice()).filter(|p| *p != b"x"));
+    let password = match (&user.password, password_before) {
+        (Some(hash), _) => hash.expose().as_bytes().to_vec(),
+        (None, Some(text)) if !opens_a_login(text) => text.to_vec(),
+        // Not "!": sshd without PAM refuses key logins to an account that is locked that way.
+        (None, _) => b"*".to_vec(),
+    };
+    let last_change = match (user.last_change, before) {
+        (Some(day), _) => date(Some(day)),
+        (None, Some(entry)) => entry.last_change.clone(),
+        (None, None) => date(Some(today)),
+    };
+    ShadowEntry {
+        name: user.name.as_str().to_owned(),
+        password,
+        last_change,
+        min_age: number(user.min_age),
+        max_age: number(user.max_age),
+        warn_period: number(user.warn_period),
+        inactivity_period: number(user.inactivity_period),
+        expire_date: date(user.expire_date),
+        reserved: before.map(|s| s.reserved.clone()).unwrap_or_default(),
+    }
+}
+
+/// Whether somebody could log in with a password: shadow(5) leaves the field empty for no password at all, and
+/// crypt(5) knows `$id$…`, BSDi's `_…` and DES's 13 characters. Anything else is no hash of anything.
+fn opens_a_login(password: &[u8]) -> bool {
+    match password {
+        [] | [b'$' | b'_', ..] => true,
+        text => text.len() == 13 && text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/')),
+    }
+}
+
+fn passwd_differences(before: &PasswdEntry, after: &PasswdEntry) -> Vec<String> {
+    let mut parts = Vec::new();
+    let mut compare = |label: &str, old: &[u8], new: &[u8]| {
+        if old != new {
+            let text = |bytes: &[u8]| shown(&String::from_utf8_lossy(bytes));
+            parts.push(format!("{label} {} -> {}", text(old), text(new)));
+        }
+    };
+    compare("uid", before.uid.to_string().as_bytes(), after.uid.to_string().as_bytes());
+    compare("gid", before.gid.to_string().as_bytes(), after.gid.to_string().as_bytes());
+    compare("real name", &before.gecos, &after.gecos);
+    compare("home", &before.home, &after.home);
+    compare("shell", &before.shell, &after.shell);
+    if before.password != after.password {
+        parts.push("password moved to shadow".into());
+    }
+    parts
+}
+
+fn shadow_differences(before: Option<&ShadowEntry>, after: &ShadowEntry) -> Vec<String> {
+    let Some(before) = before else { return vec!["shadow line added".into()] };
+    let mut parts = Vec::new();
+    if before.password != after.password {
+        parts.push(if after.password == b"*" { "password removed" } else { "password changed" }.into());
+    }
+    let day = |field: &[u8]| Day::from_shadow_field(field).map_or_else(|| "none".into(), |d| d.to_string());
+    let days = |field: &[u8]| if field.is_empty() { "none".into() } else { printable(&String::from_utf8_lossy(field)) };
+    if before.last_change != after.last_change {
+        parts.push(format!("last password change {}", day(&after.last_change)));
+    }
+    for (label, old, new) in [
+        ("minimum password age", &before.min_age, &after.min_age),
+        ("maximum password age", &before.max_age, &after.max_age),
+        ("password warning", &before.warn_period, &after.warn_period),
+        ("password inactivity", &before.inactivity_period, &after.inactivity_period),
+    ] {
+        if old != new {
+            parts.push(format!("{label} {} -> {}", days(old), days(new)));
+        }
+    }
+    if before.expire_date != after.expire_date {
+        parts.push(if after.expire_date.is_empty() {
+            "no longer expires".into()
+        } else {
+            format!("expires {}", day(&after.expire_date))
+        });
+    }
+    parts
+}
+
+/// A field as people read it.
+fn shown(field: &str) -> String {
+    if field.is_empty() { "(none)".into() } else { printable(field) }
+}
+
+impl Planning<'_> {
+    fn refuse_user(&mut self, name: &str, reason: String) {
+        self.refusals.push(Refusal::item("user", name, reason));
+        self.refused_users.insert(name.to_owned());
+    }
+}
