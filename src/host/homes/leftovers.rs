@@ -72,8 +72,12 @@ pub(super) fn clean_homes(parent: &Dir, hand: &Hand) {
 /// as that user, who may have moved anything into it.
 pub(super) fn remove_tree(parent: &Dir, name: &str, hand: &Hand) -> rustix::io::Result<()> {
     let dir = parent.open_dir(name)?;
-    let stat = dir.stat()?;
-    if stat.st_uid == rustix::process::geteuid().as_raw() {
+    let (stat, own) = (dir.stat()?, rustix::process::geteuid());
+    if stat.st_uid == own.as_raw() {
+        // Until it is given away ours is closed, and no user reaches what is theirs in it. An open one is not ours.
+        if own.is_root() && stat.st_mode & 0o077 != 0 {
+            return Err(Errno::PERM);
+        }
         empty(&dir, DEPTH)?;
     } else {
         hand.acting_as(Identity { uid: stat.st_uid, gid: stat.st_gid }, || empty(&dir, DEPTH))??;

@@ -185,7 +185,9 @@ impl Round {
                 Answer::StillSilent => {
                     self.refuse(index, "the home has not answered since an earlier attempt", refused);
                 }
-                Answer::NotTried => self.refuse(index, "too many homes do not answer, this one was not tried", refused),
+                Answer::NotTried => {
+                    self.refuse(index, "too many homes do not answer, or no thread can be started: not tried", refused);
+                }
                 Answer::Broken => self.refuse(index, "a fault in ddum itself", silent),
                 Answer::Stopped => {}
             }

@@ -115,6 +115,7 @@ fn what_a_killed_run_left_is_removed_and_what_a_live_one_makes_is_not() {
     let home = base.join("home");
     let dead = home.join(".ddum-7fffffff00000001");
     mkdir(&dead, 0);
+    chmod(&dead, 0o700);
     file(&dead.join(".bashrc"), UID, 0o644, b"");
     let given = home.join(".ddum-7fffffff00000002");
     mkdir(&given, UID);
@@ -123,6 +124,8 @@ fn what_a_killed_run_left_is_removed_and_what_a_live_one_makes_is_not() {
     file(&given.join("moved-in/of-root"), 0, 0o644, b"");
     let live = home.join(".ddum-0000000100000001");
     mkdir(&live, 0);
+    let open = home.join(".ddum-7fffffff00000004");
+    mkdir(&open, 0);
     let foreign = home.join(".ddum-backup");
     mkdir(&foreign, 0);
     mkdir(&home.join("bob"), UID + 1);
@@ -136,6 +139,7 @@ fn what_a_killed_run_left_is_removed_and_what_a_live_one_makes_is_not() {
     if is_root() {
         // Removed as the user, who may not remove what root owns: a tree of root's that was moved in survives.
         assert!(given.join("moved-in/of-root").exists());
+        assert!(open.exists(), "an open directory was never ours");
     }
     std::fs::remove_dir_all(base).unwrap();
 }
@@ -170,5 +174,33 @@ fn without_roots_rights_everything_works_but_the_owner() {
     });
     let keys = base.join("home/alice/.ssh/authorized_keys");
     assert_eq!(std::fs::metadata(keys).unwrap().uid(), uid);
+    std::fs::remove_dir_all(base).unwrap();
+}
+
+#[test]
+fn an_open_home_is_told_of_but_not_changed_and_root_may_have_keys() {
+    let (base, root) = tree("open");
+    let modes = [0o777, 0o775, 0o755];
+    let mut people = Vec::new();
+    for (n, mode) in modes.iter().enumerate() {
+        let n = u32::try_from(n).unwrap();
+        people.push(newcomer(&format!("user{n}"), n));
+        mkdir(&base.join(format!("home/user{n}")), UID + n);
+        chmod(&base.join(format!("home/user{n}")), *mode);
+    }
+    mkdir(&base.join("root"), 0);
+    people.push(Person { home: "/root".to_owned(), ..Person::new("root", 0, &[1]) });
+    let done = run(&root, &people, false);
+    people.iter().for_each(|person| assert_keys(&base, person));
+    let notes: Vec<&str> =
+        done.outcomes.iter().map(|outcome| outcome.notes.first().map_or("", String::as_str)).collect();
+    assert!(
+        notes[0].contains("has mode 0777: sshd refuses") && notes[1].contains("0775: sshd may refuse"),
+        "{notes:?}"
+    );
+    assert_eq!(notes[2..], ["", ""]);
+    for (n, mode) in modes.iter().enumerate() {
+        assert_eq!(std::fs::metadata(base.join(format!("home/user{n}"))).unwrap().mode() & 0o7777, *mode);
+    }
     std::fs::remove_dir_all(base).unwrap();
 }
