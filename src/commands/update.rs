@@ -80,28 +80,27 @@ impl Update<'_> {
             applied.error = Some(error);
             (self.unplanned(scan, &ledger), false)
         });
-        let on_disk = if stored { plan.ledger.clone() } else { ledger };
+        let mut is_unsaved = !stored && applied.error.is_none() && plan.ledger != ledger;
+        // Before the homes, which may take long: who asks for a new account must find it now.
+        if !self.dry_run && !plan.changes.is_empty() {
+            for remark in host::flush_caches(self.root, self.stop) {
+                log::debug!("{remark}");
+            }
+        }
         applied.users = plan.present.len();
-        applied.groups =
-            scan.accounts.groups.len().saturating_sub(plan.refusals.iter().filter(|r| r.kind == "group").count());
+        applied.groups = plan.groups;
         applied.changes.append(&mut plan.changes);
         applied.refusals.append(&mut plan.refusals);
         applied.notes.append(&mut plan.notes);
-        if let Err(error) = self.homes(&mut plan, &login_defs, &mut applied) {
-            applied.error.get_or_insert(error);
+        match self.homes(&mut plan, &login_defs, &mut applied) {
+            Ok(has_moved) => is_unsaved |= has_moved,
+            Err(error) => drop(applied.error.get_or_insert(error)),
         }
-        if !self.dry_run {
-            if applied.error.is_none()
-                && plan.ledger != on_disk
-                && let Err(error) = self.store_ledger(&plan.ledger)
-            {
-                applied.notes.push(format!("{error}; the next update takes the accounts over again"));
-            }
-            if !applied.changes.is_empty() {
-                for remark in host::flush_caches(self.root, self.stop) {
-                    log::debug!("{remark}");
-                }
-            }
+        if is_unsaved
+            && !self.dry_run
+            && let Err(error) = self.store_ledger(&plan.ledger)
+        {
+            applied.notes.push(format!("{error}; the next update takes the accounts over again"));
         }
         applied.refusals.sort();
         applied
@@ -160,7 +159,8 @@ impl Update<'_> {
             return Ok((plan, false));
         }
         self.stop.check().map_err(|e| untouched(&e))?;
-        drop(databases);
+        // They are made anew under the lock, and two of each at once would be the most memory that an update takes.
+        drop((databases, plan));
         let (planned, remarks) = host::update_accounts(self.root, LOCK_WAIT, self.stop, |files| {
             let mut databases = parse(files)?;
             let mut stored = false;
@@ -206,7 +206,8 @@ impl Update<'_> {
         }
     }
 
-    fn homes(&self, plan: &mut Plan<'_>, login_defs: &LoginDefs, applied: &mut Applied) -> Result<(), Error> {
+    /// Brings homes and keys in line. Says whether files followed new ids, so that the ledger may forget the old ones.
+    fn homes(&self, plan: &mut Plan<'_>, login_defs: &LoginDefs, applied: &mut Applied) -> Result<bool, Error> {
         let wishes: Vec<HomeWish<'_>> = plan.present.iter().map(|present| self.wish(present)).collect();
         let policy = HomePolicy {
             skeleton: self.config.skeleton.clone(),
@@ -215,6 +216,7 @@ impl Update<'_> {
         };
         let outcomes = host::ensure_homes(self.root, &wishes, &policy, self.stop)?;
         let mut keys = Vec::new();
+        let mut has_moved = false;
         for (present, outcome) in plan.present.iter().zip(outcomes) {
             let name = present.user.name.as_str();
             for change in outcome.changes {
@@ -229,13 +231,14 @@ impl Update<'_> {
                 None if present.moved_from.is_some() && !self.dry_run => {
                     if let Some(record) = plan.ledger.users.get_mut(name) {
                         record.moving_from = None;
+                        has_moved = true;
                     }
                 }
                 None => {}
             }
         }
         applied.changes.append(&mut keys);
-        Ok(())
+        Ok(has_moved)
     }
 
     fn wish<'p>(&self, present: &Present<'p>) -> HomeWish<'p> {
