@@ -214,19 +214,17 @@ impl Update<'_> {
             mode: login_defs.new_home_mode(),
             look_only: self.dry_run,
         };
-        let outcomes = host::ensure_homes(self.root, &wishes, &policy, self.stop)?;
-        let mut keys = Vec::new();
+        let mut outcomes = host::ensure_homes(self.root, &wishes, &policy, self.stop)?;
         let mut has_moved = false;
-        for (present, outcome) in plan.present.iter().zip(outcomes) {
-            let name = present.user.name.as_str();
-            for change in outcome.changes {
-                match line(name, present.user.home.as_str(), change) {
-                    change if change.noun == "keys" => keys.push(change),
-                    change => applied.changes.push(change),
-                }
-            }
-            applied.notes.extend(outcome.notes.into_iter().map(|note| format!("user {name}: {note}")));
-            match outcome.refusal {
+        applied.changes.reserve_exact(outcomes.iter().map(|outcome| outcome.changes.len()).sum());
+        for (present, outcome) in plan.present.iter().zip(&mut outcomes) {
+            let (name, home) = (present.user.name.as_str(), present.user.home.as_str());
+            let is_keys = |change: &HomeChange| matches!(change, HomeChange::Keys { .. });
+            let (keys, others): (Vec<_>, Vec<_>) = std::mem::take(&mut outcome.changes).into_iter().partition(is_keys);
+            outcome.changes = keys;
+            applied.changes.extend(others.into_iter().map(|change| line(name, home, change)));
+            applied.notes.extend(outcome.notes.drain(..).map(|note| format!("user {name}: {note}")));
+            match outcome.refusal.take() {
                 Some(reason) => applied.refusals.push(Refusal::part("home", name, reason)),
                 None if present.moved_from.is_some() && !self.dry_run => {
                     if let Some(record) = plan.ledger.users.get_mut(name) {
@@ -237,7 +235,10 @@ impl Update<'_> {
                 None => {}
             }
         }
-        applied.changes.append(&mut keys);
+        for (present, outcome) in plan.present.iter().zip(outcomes) {
+            let (name, home) = (present.user.name.as_str(), present.user.home.as_str());
+            applied.changes.extend(outcome.changes.into_iter().map(|change| line(name, home, change)));
+        }
         Ok(has_moved)
     }
 
