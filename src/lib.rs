@@ -17,5 +17,6 @@ pub mod host;
 pub mod ledger;
 pub mod logging;
 pub mod merge;
+pub mod spelling;
 pub mod table;
 pub mod usage;

@@ -1,2 +1,63 @@
 //! The command `ddum`.
-fn main() {}
+
+use std::process::ExitCode;
+
+use ddum::cli::{self, Command, Options};
+use ddum::commands::sync::Updater;
+use ddum::commands::{check, configuration, daemon, say, status, sync};
+use ddum::config::Verbosity;
+use ddum::error::{Context, Error, ErrorKind, exit};
+use ddum::logging::{self, Place};
+
+fn main() -> ExitCode {
+    // Until the command line is understood, whatever is to be said goes to standard error.
+    let early = logging::start(Place::Foreground, Verbosity::default(), None);
+    debug_assert!(early.is_empty());
+    ExitCode::from(run().unwrap_or_else(|error| {
+        say::error(&error);
+        error.exit_status()
+    }))
+}
+
+fn run() -> Result<u8, Error> {
+    let (options, command) = cli::parse(std::env::args_os().skip(1))?;
+    match command {
+        Command::Help(text) => say::text(text).map(|()| exit::DONE),
+        Command::Version => say::text(concat!("ddum ", env!("CARGO_PKG_VERSION"), "\n")).map(|()| exit::DONE),
+        Command::Status { json } => status::run(&options, json),
+        Command::Sync { dry_run } => {
+            let updater = updater(&options, !dry_run)?;
+            block_on(sync::run(&updater, dry_run, is_quiet(&options)))
+        }
+        Command::Check => {
+            let updater = updater(&options, false)?;
+            block_on(check::run(&updater, is_quiet(&options)))
+        }
+        Command::Daemon { foreground, pidfile } => daemon::run(&options, foreground, &pidfile),
+    }
+}
+
+fn is_quiet(options: &Options) -> bool {
+    options.verbosity == Verbosity::Quiet
+}
+
+/// What an update is made by. With `begin`, a tree without account files gets empty ones.
+fn updater(options: &Options, begin: bool) -> Result<Updater, Error> {
+    let doubts = logging::start(Place::Foreground, options.verbosity, None);
+    let (config, warnings) = configuration::load(options)?;
+    for warning in doubts.iter().chain(&warnings) {
+        log::warn!("{warning}");
+    }
+    Updater::new(options, config, begin)
+}
+
+fn block_on(command: impl Future<Output = Result<u8, Error>>) -> Result<u8, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context(ErrorKind::Internal, "cannot start the event loop")?;
+    let status = runtime.block_on(command);
+    // Not dropped: that would wait for a resolver thread that still hangs in getaddrinfo(3).
+    runtime.shutdown_background();
+    status
+}

@@ -24,9 +24,9 @@ const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::
 const READ: OFlags =
     OFlags::RDONLY.union(OFlags::NOFOLLOW).union(OFlags::NONBLOCK).union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-/// How a new file is made: it must not exist, not even as a link.
+/// How a new file is made: it must not exist, not even as a link. What is written to it can be read back.
 const CREATE: OFlags =
-    OFlags::WRONLY.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+    OFlags::RDWR.union(OFlags::CREATE).union(OFlags::EXCL).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 impl Dir {
     /// Wraps a descriptor that already is an open directory.
@@ -49,6 +49,12 @@ impl Dir {
     /// Another descriptor of the same directory.
     pub fn duplicate(&self) -> Result<Self> {
         Ok(Self { fd: rustix::io::fcntl_dupfd_cloexec(&self.fd, 3)?, path: self.path.clone() })
+    }
+
+    /// The descriptor itself.
+    #[must_use]
+    pub fn into_fd(self) -> OwnedFd {
+        self.fd
     }
 
     /// fstat(2) of the directory.
@@ -90,7 +96,7 @@ impl Dir {
         if bytes.len() as u64 > limit { Err(Errno::FBIG) } else { Ok((bytes, stat)) }
     }
 
-    /// Makes the file `name`, which must not exist, open for writing. The mode is not subject to the umask of the
+    /// Makes the file `name`, which must not exist, open for writing and reading. The mode is not subject to the umask of the
     /// process for bits of the owner; callers set the final one by descriptor.
     pub fn create_file(&self, name: &str, mode: Mode) -> Result<File> {
         Ok(File::from(rustix::fs::openat(&self.fd, name, CREATE, mode)?))

@@ -3,8 +3,41 @@
 //! Everything is done relative to open directories ([`Dir`]), never by a path that somebody could swap meanwhile.
 #![expect(clippy::disallowed_methods, reason = "this is the room where the machine is changed")]
 
+mod accounts;
+mod attributes;
+mod caches;
+mod commit;
 mod dir;
+mod homes;
+mod identity;
+mod label;
+mod live;
+mod lock;
+mod lock_files;
+mod log_file;
+mod look;
+mod notify;
+mod pidfile;
+mod process;
+mod replace;
 mod root;
+mod state;
+mod stop;
+mod streams;
+#[cfg(test)]
+mod testing;
 
+pub use accounts::{
+    AccountFiles, NewFiles, create_empty, read as read_accounts, read_passwd, update as update_accounts,
+};
+pub use caches::flush as flush_caches;
 pub use dir::Dir;
+pub use homes::{HomeChange, HomeOutcome, HomePolicy, HomeWish, ensure as ensure_homes};
+pub use log_file::LogFile;
+pub use look::{is_program, matching};
+pub use notify::Notifier;
+pub use pidfile::Pidfile;
 pub use root::{Demand, Root};
+pub use state::{load, store};
+pub use stop::Stop;
+pub use streams::detach_streams;

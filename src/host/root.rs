@@ -5,7 +5,7 @@ use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 use super::Dir;
@@ -50,6 +50,26 @@ impl Root {
         })
     }
 
+    /// Another handle of the same tree, for a thread that may outlive its caller.
+    ///
+    /// # Errors
+    /// When there are too many open files.
+    pub fn duplicate(&self) -> Result<Self, Error> {
+        let dir = self.dir.duplicate().at("cannot open again", self.dir.own_path())?;
+        Ok(Self { dir, is_host: self.is_host, user: self.user })
+    }
+
+    /// As [`Root::open`], but a directory that is not there is made, in one that is: for the tree of a new image.
+    ///
+    /// # Errors
+    /// When it cannot be made or opened.
+    pub fn open_new(path: &Path) -> Result<Self, Error> {
+        match rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)) {
+            Ok(()) | Err(Errno::EXIST) => Self::open(path),
+            made => made.at("cannot make the root directory", path).and_then(|()| Self::open(path)),
+        }
+    }
+
     /// Whether the tree is the one that this process's `/` is: caches are flushed and ids mean what the kernel says.
     #[must_use]
     pub fn is_host(&self) -> bool {
@@ -60,6 +80,12 @@ impl Root {
     #[must_use]
     pub fn is_superuser(&self) -> bool {
         self.user == 0
+    }
+
+    /// The uid that we run as.
+    #[must_use]
+    pub fn own_uid(&self) -> u32 {
+        self.user
     }
 
     /// The path by which messages call `path` of this tree.
@@ -103,7 +129,27 @@ impl Root {
         }
     }
 
+    /// The whole way in one call, where the kernel has openat2(2) and no link is on it. `None`: to be walked.
+    fn leap(&self, path: &Path) -> Option<rustix::io::Result<Dir>> {
+        let relative = path.strip_prefix("/").ok()?;
+        if !relative.components().all(|c| matches!(c, Component::Normal(_))) || relative.as_os_str().is_empty() {
+            return None;
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | ResolveFlags::BENEATH;
+        match rustix::fs::openat2(self.dir.as_fd(), relative, flags, Mode::empty(), resolve) {
+            Ok(fd) => Some(Ok(Dir::from_fd(fd, self.display(path)))),
+            Err(Errno::NOENT) => Some(Err(Errno::NOENT)),
+            Err(_) => None,
+        }
+    }
+
     fn descend(&self, path: &Path, demand: Demand) -> Result<Dir, Stop> {
+        if demand == Demand::TrustedLinks
+            && let Some(leapt) = self.leap(path)
+        {
+            return leapt.map_err(Stop::System);
+        }
         let mut stack = vec![self.dir.duplicate()?];
         // Whether everything from the root to the directory on top of the stack is trusted.
         let mut trusted = vec![self.is_trusted(&self.dir.stat()?)];

@@ -40,17 +40,13 @@ pub fn doubts(
     ids_used_twice("UID", &databases.passwd.ids(), &mut out);
     ids_used_twice("GID", &databases.group.ids(), &mut out);
     let gids: BTreeSet<u32> = databases.group.ids().iter().map(|(gid, ..)| *gid).collect();
-    let mut shells: BTreeMap<&str, bool> = BTreeMap::new();
+    let mut shells: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for user in &users {
         one_user(user, policy, &gids, &mut out);
-        let shell = user.shell.as_str();
-        if !shell.is_empty() && !*shells.entry(shell).or_insert_with(|| (host.is_program)(shell)) {
-            out.push(format!(
-                "user {}: shell {} is no program on this host, so sshd refuses the login",
-                user.name,
-                printable(shell)
-            ));
-        }
+        shells.entry(user.shell.as_str()).or_default().push(user.name.as_str());
+    }
+    for (shell, names) in shells.into_iter().filter(|(shell, _)| !shell.is_empty() && !(host.is_program)(shell)) {
+        out.push(format!("shell {} is no program on this host, so sshd refuses {}", printable(shell), some(&names)));
     }
     members(accounts, plan, databases, &mut out);
     shared_keys(&users, &mut out);
@@ -60,9 +56,19 @@ pub fn doubts(
     out
 }
 
+/// The first names of many.
+fn some(names: &[&str]) -> String {
+    match names {
+        [first @ .., _, _, _] if first.len() >= 3 => {
+            format!("{} and {} more", names[..3].join(", "), names.len() - 3)
+        }
+        _ => names.join(", "),
+    }
+}
+
 fn ids_used_twice(label: &str, ids: &[(u32, String, usize)], out: &mut Vec<String>) {
     let mut holders: BTreeMap<u32, BTreeSet<&str>> = BTreeMap::new();
-    for (id, name, _) in ids {
+    for (id, name, _) in ids.iter().filter(|(_, name, _)| !name.starts_with('#')) {
         holders.entry(*id).or_default().insert(name);
     }
     for (id, names) in holders.into_iter().filter(|(_, names)| names.len() > 1) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use super::ids::{Claim, settle};
+use super::ids::{Claim, holders, settle};
 use super::users::{NOBODY, clear};
 use super::{Change, Planning, Refusal};
 use crate::account::{Group, GroupMembers, Name};
@@ -35,8 +35,7 @@ pub(super) fn apply(planning: &mut Planning<'_>, groups: &[Group]) {
                 current: local.group.as_ref().map(|g| g.gid),
             })
             .collect();
-        let holders: Vec<(u32, String)> =
-            planning.databases.group.ids().into_iter().map(|(id, name, _)| (id, name)).collect();
+        let holders = holders(planning.databases.group.ids());
         let mut refused = settle("GID", &holders, &claims);
         let mut index = 0;
         candidates.retain(|(group, _)| {

@@ -16,6 +16,12 @@ impl Claim<'_> {
     }
 }
 
+/// Who holds which id, as a file's lines have it. A line that an administrator has commented out holds nothing: only
+/// the shadow tools would read it, and they refuse its name.
+pub(super) fn holders(ids: Vec<(u32, String, usize)>) -> Vec<(u32, String)> {
+    ids.into_iter().filter(|(_, name, _)| !name.starts_with('#')).map(|(id, name, _)| (id, name)).collect()
+}
+
 /// The claims that are refused, by their index, each with the reason.
 ///
 /// An account that an accepted claim moves away from an id frees it, so that ids can be handed on, or even swapped,

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::account::{Accounts, Day, GroupMembers, User};
 use crate::error::Rejection;
-use crate::etc::Databases;
+use crate::etc::{Databases, Found};
 use crate::ledger::{Ids, Ledger};
 
 pub use doubts::{Host, doubts};
@@ -166,17 +166,15 @@ pub fn plan<'a>(accounts: &'a Accounts, ledger: &Ledger, databases: &mut Databas
 
 /// A record whose account is neither here nor in its table says nothing any more.
 fn forget_the_gone(ledger: &mut Ledger, accounts: &Accounts, databases: &Databases) {
-    let users: BTreeSet<&[u8]> = databases.passwd.names().collect();
     ledger.users.retain(|name, _| {
-        users.contains(name.as_bytes())
+        accounts.users.binary_search_by(|u| u.name.as_str().cmp(name)).is_ok()
             || accounts.refused_users.contains(name)
-            || accounts.users.binary_search_by(|u| u.name.as_str().cmp(name)).is_ok()
+            || databases.passwd.find(name) != Found::Absent
     });
-    let groups: BTreeSet<&[u8]> = databases.group.names().collect();
     ledger.groups.retain(|name, _| {
-        groups.contains(name.as_bytes())
+        accounts.groups.binary_search_by(|g| g.name.as_str().cmp(name)).is_ok()
             || accounts.refused_groups.contains(name)
-            || accounts.groups.binary_search_by(|g| g.name.as_str().cmp(name)).is_ok()
+            || databases.group.find(name) != Found::Absent
     });
 }
 

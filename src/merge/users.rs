@@ -1,6 +1,6 @@
 //! Users into passwd and shadow entries.
 
-use super::ids::{Claim, settle};
+use super::ids::{Claim, holders, settle};
 use super::{Change, Planning, Refusal};
 use crate::account::{Day, User};
 use crate::error::printable;
@@ -43,8 +43,7 @@ pub(super) fn apply<'a>(planning: &mut Planning<'_>, users: &'a [User]) -> Vec<T
                 current: local.passwd.as_ref().map(|p| p.uid),
             })
             .collect();
-        let holders: Vec<(u32, String)> =
-            planning.databases.passwd.ids().into_iter().map(|(id, name, _)| (id, name)).collect();
+        let holders = holders(planning.databases.passwd.ids());
         let mut refused = settle("UID", &holders, &claims);
         let mut index = 0;
         candidates.retain(|(user, _)| {

@@ -1,1 +1,175 @@
 //! The tables: the only code that speaks to AWS.
+//!
+//! [`Tables`] scans both tables, or fails; [`snapshot::read`] takes the same items from files. Both end in a [`Scan`]:
+//! the well-formed accounts, and what was refused.
+
+mod client;
+mod credentials;
+mod fault;
+pub mod item;
+mod scan;
+pub mod snapshot;
+mod tls;
+
+use aws_sdk_dynamodb::Client;
+
+use crate::account::{Accounts, Day, Group, User};
+use crate::config::Config;
+use crate::error::{Error, ErrorKind, Rejection, Table};
+use fault::Doing;
+use item::Defaults;
+use scan::{Item, Tally};
+
+pub use client::Patience;
+
+/// The two tables, and a client for them.
+///
+/// Made anew for each update: the SDK remembers credentials that failed or were revoked for as long as they would
+/// have lasted.
+#[derive(Debug)]
+pub struct Tables {
+    client: Client,
+    region: String,
+    patience: Patience,
+}
+
+/// What the tables say, whole.
+#[derive(Debug)]
+pub struct Scan {
+    /// The well-formed accounts.
+    pub accounts: Accounts,
+    /// What was refused: items, and single keys. In order of table and name.
+    pub rejections: Vec<Rejection>,
+    /// Items seen in the Users table, the refused ones too.
+    pub users: usize,
+    /// Items seen in the Groups table, the refused ones too.
+    pub groups: usize,
+    /// Pages read; 0 when the items came from files.
+    pub pages: usize,
+    /// Read capacity units that the pages cost.
+    pub consumed_capacity: f64,
+    /// Where the items came from, such as `tables Users and Groups in us-east-1`.
+    pub source: String,
+}
+
+impl Tables {
+    /// Finds region and credentials as `config` and the environment have them. DynamoDB is asked by [`scan`](Self::scan).
+    ///
+    /// # Errors
+    /// [`ErrorKind::Config`] when what was found makes no client: a region or an endpoint that is none, half a key.
+    pub async fn connect(config: &Config) -> Result<Self, Error> {
+        Self::connect_with(config, Patience::default()).await
+    }
+
+    /// The same, with other limits on waiting.
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub async fn connect_with(config: &Config, patience: Patience) -> Result<Self, Error> {
+        let (client, region) = client::connect(config, &patience).await?;
+        Ok(Self { client, region, patience })
+    }
+
+    /// The region of the tables.
+    #[must_use]
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Reads both tables to their ends. The names of the tables, `consistent_read` and `user_defaults` come from
+    /// `config`; `today` tells which dates are in the future.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Table`] when a table is missing or denied, when credentials are missing or refused, or when an
+    /// answer is not what a table holds; [`ErrorKind::Unreachable`] when waiting may help. Half a table is never used.
+    pub async fn scan(&self, config: &Config, today: Day) -> Result<Scan, Error> {
+        let limit = self.patience.scan;
+        match tokio::time::timeout(limit, self.scan_both(config, today)).await {
+            Ok(result) => result,
+            Err(_) => {
+                let message = format!("the tables were not read within {limit:?}; accounts left as they were");
+                Err(Error::new(ErrorKind::Unreachable, message))
+            }
+        }
+    }
+
+    async fn scan_both(&self, config: &Config, today: Day) -> Result<Scan, Error> {
+        let Self { client, region, patience } = self;
+        let consistent = config.consistent_read;
+        let mut tally = Tally::default();
+        let mut collection = Collection::new(&config.user_defaults, today);
+        // One after the other: at the same time they would need two pages of memory and twice the read capacity at once.
+        let role = config.assume_role_arn.as_deref();
+        let users = Doing { table: &config.user_table_name, key: "user_table_name", region, role };
+        scan::scan(client, &users, consistent, patience, &mut tally, |item| collection.user(item)).await?;
+        let groups = Doing { table: &config.group_table_name, key: "group_table_name", region, role };
+        scan::scan(client, &groups, consistent, patience, &mut tally, |item| collection.group(item)).await?;
+        let source = format!("tables {} and {} in {region}", users.table, groups.table);
+        Ok(collection.finish(tally, source))
+    }
+}
+
+/// Turns items into accounts one by one, so that none outlives its page.
+struct Collection<'a> {
+    defaults: &'a Defaults,
+    today: Day,
+    users: Vec<User>,
+    groups: Vec<Group>,
+    rejections: Vec<Rejection>,
+    users_seen: usize,
+    groups_seen: usize,
+}
+
+impl<'a> Collection<'a> {
+    fn new(defaults: &'a Defaults, today: Day) -> Self {
+        Self {
+            defaults,
+            today,
+            users: Vec::new(),
+            groups: Vec::new(),
+            rejections: Vec::new(),
+            users_seen: 0,
+            groups_seen: 0,
+        }
+    }
+
+    fn add(&mut self, table: Table, item: &Item) {
+        match table {
+            Table::Users => self.user(item),
+            Table::Groups => self.group(item),
+        }
+    }
+
+    fn user(&mut self, item: &Item) {
+        self.users_seen += 1;
+        match item::user(item, self.defaults, self.today) {
+            Ok((user, mut bad_keys)) => {
+                self.users.push(user);
+                self.rejections.append(&mut bad_keys);
+            }
+            Err(rejection) => self.rejections.push(rejection),
+        }
+    }
+
+    fn group(&mut self, item: &Item) {
+        self.groups_seen += 1;
+        match item::group(item) {
+            Ok(group) => self.groups.push(group),
+            Err(rejection) => self.rejections.push(rejection),
+        }
+    }
+
+    fn finish(mut self, tally: Tally, source: String) -> Scan {
+        let accounts = Accounts::new(self.users, self.groups, &mut self.rejections);
+        self.rejections.sort_unstable();
+        Scan {
+            accounts,
+            rejections: self.rejections,
+            users: self.users_seen,
+            groups: self.groups_seen,
+            pages: tally.pages,
+            consumed_capacity: tally.consumed_capacity,
+            source,
+        }
+    }
+}

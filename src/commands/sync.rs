@@ -1,0 +1,227 @@
+//! `ddum sync`: one full update. The daemon makes the same one, again and again.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::daemon::Next;
+use super::report::{Counts, Report, Verdict};
+use super::say;
+use super::update::{Applied, STATE_LIMIT, Update, now, today};
+use crate::account::Day;
+use crate::cli::Options;
+use crate::config::{Config, Source};
+use crate::error::{Error, ErrorKind, exit};
+use crate::host::{self, Root, Stop};
+use crate::table::{self, Scan, Tables};
+
+/// Where the items come from.
+#[derive(Clone, Debug)]
+pub enum Where {
+    /// The tables that the configuration names.
+    Tables,
+    /// Two files in their place.
+    Files {
+        /// The Users table.
+        users: Source,
+        /// The Groups table.
+        groups: Source,
+    },
+}
+
+/// Makes updates of one tree from one place.
+#[derive(Clone, Debug)]
+pub struct Updater {
+    /// The tree that is brought in line.
+    pub root: Arc<Root>,
+    /// The configuration.
+    pub config: Arc<Config>,
+    /// Where the items come from.
+    pub source: Where,
+    /// Set to end an update early.
+    pub stop: Stop,
+}
+
+/// How one update ended.
+#[derive(Debug)]
+pub struct UpdateOutcome {
+    /// Why it stopped, if it did.
+    pub error: Option<Error>,
+    /// What changed, or would.
+    pub applied: Applied,
+    /// One line for people.
+    pub summary: String,
+    /// What a command that made this update exits with.
+    pub exit: u8,
+}
+
+impl Updater {
+    /// Everything that an update needs, as the command line and the configuration have it. With `begin`, a tree
+    /// without account files gets empty ones.
+    ///
+    /// # Errors
+    /// When the tree cannot be opened, or begun.
+    pub fn new(options: &Options, config: Config, begin: bool) -> Result<Self, Error> {
+        let root = match &options.root {
+            None => Root::open(Path::new("/"))?,
+            Some(path) if begin => {
+                let root = Root::open_new(path)?;
+                if host::create_empty(&root)? {
+                    log::info!("{} had no account files, so empty ones were made", path.display());
+                }
+                root
+            }
+            Some(path) => Root::open(path)?,
+        };
+        let source = match (&options.users, &options.groups) {
+            (Some(users), Some(groups)) => Where::Files { users: users.clone(), groups: groups.clone() },
+            _ => Where::Tables,
+        };
+        Ok(Self { root: Arc::new(root), config: Arc::new(config), source, stop: Stop::default() })
+    }
+
+    /// One update. Its report is in the status file and the metrics file when this returns; `next` is when the daemon
+    /// means to make the next one, by how this one ends.
+    pub async fn run(&self, next: Option<Next>) -> UpdateOutcome {
+        let started = Instant::now();
+        let (scan, applied) = match self.update(false).await {
+            Ok((scan, applied)) => (Some(scan), applied),
+            Err(error) => (None, Applied { error: Some(error), ..Applied::default() }),
+        };
+        self.finish(scan.as_ref(), applied, started.elapsed(), next)
+    }
+
+    /// Reads the tables and brings the host in line, or only looks.
+    async fn update(&self, dry_run: bool) -> Result<(Scan, Applied), Error> {
+        let today = today()?;
+        let scan = stoppable(&self.stop, self.scan(today)).await?;
+        self.stop.check()?;
+        let (root, config, stop) = (Arc::clone(&self.root), Arc::clone(&self.config), self.stop.clone());
+        // From here on nothing is awaited: the files are written by one thread that nobody can cancel half way.
+        tokio::task::spawn_blocking(move || {
+            let applied = Update { root: &root, config: &config, stop: &stop, today, dry_run }.apply(&scan);
+            (scan, applied)
+        })
+        .await
+        .map_err(|e| Error::new(ErrorKind::Internal, format!("the update stopped in the middle: {e}")))
+    }
+
+    /// All items of both tables, or an error: half a table is never used.
+    ///
+    /// # Errors
+    /// When one of the tables cannot be read completely.
+    pub async fn scan(&self, today: Day) -> Result<Scan, Error> {
+        match &self.source {
+            Where::Tables => Tables::connect(&self.config).await?.scan(&self.config, today).await,
+            Where::Files { users, groups } => table::snapshot::read(users, groups, &self.config, today),
+        }
+    }
+
+    fn finish(&self, scan: Option<&Scan>, mut applied: Applied, took: Duration, next: Option<Next>) -> UpdateOutcome {
+        let next = next.map(|next| if applied.error.is_some() { next.after_failure } else { next.after_success });
+        let report = self.report(scan, &applied, took, next);
+        for (path, bytes) in self.files_of(&report) {
+            if let Err(error) = host::store(&self.root, path, &bytes, 0o644, false) {
+                applied.notes.push(error.to_string());
+            }
+        }
+        let exit = match (&applied.error, report.result) {
+            (Some(error), _) => error.exit_status(),
+            (None, Verdict::Refused) => exit::REFUSED,
+            (None, _) => exit::DONE,
+        };
+        UpdateOutcome { error: applied.error.take(), summary: report.summary(), exit, applied }
+    }
+
+    fn report(&self, scan: Option<&Scan>, applied: &Applied, took: Duration, next: Option<Duration>) -> Report {
+        let finished = now().unwrap_or(0);
+        let result = match (&applied.error, applied.refusals.is_empty()) {
+            (Some(_), _) => Verdict::Failed,
+            (None, false) => Verdict::Refused,
+            (None, true) => Verdict::Done,
+        };
+        let changes_of =
+            |noun: &str, sign: char| applied.changes.iter().filter(|c| c.noun == noun && c.sign == sign).count();
+        Report {
+            version: env!("CARGO_PKG_VERSION"),
+            pid: std::process::id(),
+            started: finished.saturating_sub(took.as_secs()),
+            finished,
+            duration_seconds: took.as_secs_f64(),
+            result,
+            error: applied.error.as_ref().map(ToString::to_string),
+            last_success: if result == Verdict::Failed { self.last_success() } else { Some(finished) },
+            next_update: next.map(|wait| finished + wait.as_secs()),
+            source: scan.map(|s| s.source.clone()).unwrap_or_default(),
+            user_items: scan.map_or(0, |s| s.users),
+            group_items: scan.map_or(0, |s| s.groups),
+            consumed_capacity: scan.map_or(0.0, |s| s.consumed_capacity),
+            users: Counts::of("user", &applied.changes, applied.users),
+            groups: Counts::of("group", &applied.changes, applied.groups),
+            keys_changed: changes_of("keys", '~'),
+            homes_created: changes_of("home", '+'),
+            refused: applied.refusals.clone(),
+        }
+    }
+
+    /// When an update last came to its end, as the status file that this update is about to replace has it.
+    fn last_success(&self) -> Option<u64> {
+        let bytes = host::load(&self.root, &self.config.status_file, STATE_LIMIT).ok()??;
+        let before: serde_json::Value = serde_json::from_slice(&bytes).ok()?;
+        before.get("last_success")?.as_u64()
+    }
+
+    fn files_of<'a>(&'a self, report: &Report) -> Vec<(&'a Path, Vec<u8>)> {
+        let mut files = vec![(self.config.status_file.as_path(), report.to_json())];
+        if let Some(path) = &self.config.metrics_file {
+            files.push((path, report.to_metrics().into_bytes()));
+        }
+        files
+    }
+}
+
+/// `work`, left at once when somebody asks to stop: it only waits for the network.
+async fn stoppable<T>(stop: &Stop, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+    let stopped = async {
+        loop {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            if let Err(error) = stop.check() {
+                return error;
+            }
+        }
+    };
+    tokio::select! {
+        done = work => done,
+        error = stopped => Err(error),
+    }
+}
+
+/// Runs the command: prints the changes, sorted, and gives the exit status.
+///
+/// # Errors
+/// When the update failed; what could be done has been done and printed.
+pub async fn run(updater: &Updater, dry_run: bool, quiet: bool) -> Result<u8, Error> {
+    let outcome = if dry_run {
+        let (scan, applied) = updater.update(true).await?;
+        let report = updater.report(Some(&scan), &applied, Duration::ZERO, None);
+        let exit = if applied.refusals.is_empty() { exit::DONE } else { exit::REFUSED };
+        let summary = format!("dry run: {}", report.summary());
+        let mut applied = applied;
+        UpdateOutcome { error: applied.error.take(), applied, summary, exit }
+    } else {
+        updater.run(None).await
+    };
+    for note in &outcome.applied.notes {
+        log::warn!("{note}");
+    }
+    if !quiet {
+        say::lines(outcome.applied.lines())?;
+    }
+    match outcome.error {
+        Some(error) => Err(error),
+        None => {
+            log::info!("{}", outcome.summary);
+            Ok(outcome.exit)
+        }
+    }
+}

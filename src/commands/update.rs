@@ -1,0 +1,327 @@
+//! One update, in one line: accounts, files, plan, commit, homes, keys.
+
+use std::path::Path;
+use std::time::Duration;
+
+use crate::account::Day;
+use crate::config::Config;
+use crate::error::{Context, Error, ErrorKind};
+use crate::etc::{Databases, Lines, LoginDefs};
+use crate::host::{self, AccountFiles, HomeChange, HomePolicy, HomeWish, NewFiles, Root, Stop};
+use crate::ledger::{Ids, Ledger};
+use crate::merge::{self, Change, Plan, Policy, Present, Refusal};
+use crate::table::Scan;
+
+/// Where the ledger is.
+const LEDGER: &str = "/var/lib/ddum/ledger.json";
+
+/// Longest wait for another program's lock. glibc's lckpwdf(3) gives up after 15 s; waiting less than that would lose
+/// to every useradd(8) that is merely slow.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
+
+/// The largest small file that is read: login.defs, the ledger of a hundred thousand accounts.
+pub(super) const STATE_LIMIT: u64 = 64 << 20;
+
+/// What an update did, or in a dry run would do.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// Users, groups, homes, keys; each sorted by name.
+    pub changes: Vec<Change>,
+    /// Everything that was refused, of tables and host.
+    pub refusals: Vec<Refusal>,
+    /// What an administrator might wonder about.
+    pub notes: Vec<String>,
+    /// Users that the host has as their items say.
+    pub users: usize,
+    /// Groups of the table that were not refused.
+    pub groups: usize,
+    /// Why the account files could not be brought in line. Homes and keys of accounts that exist were.
+    pub error: Option<Error>,
+}
+
+impl Applied {
+    /// One line a change, then one a refusal.
+    pub fn lines(&self) -> impl Iterator<Item = String> {
+        self.changes.iter().map(ToString::to_string).chain(self.refusals.iter().map(ToString::to_string))
+    }
+}
+
+/// What an update works with.
+pub struct Update<'a> {
+    /// The tree that is changed.
+    pub root: &'a Root,
+    /// The configuration.
+    pub config: &'a Config,
+    /// Set to end the update early.
+    pub stop: &'a Stop,
+    /// Today, in UTC.
+    pub today: Day,
+    /// Only look.
+    pub dry_run: bool,
+}
+
+impl Update<'_> {
+    /// Brings the host in line with the tables.
+    #[must_use]
+    pub fn apply(&self, scan: &Scan) -> Applied {
+        let mut applied =
+            Applied { refusals: scan.rejections.iter().map(Refusal::from).collect(), ..Applied::default() };
+        let login_defs = match self.login_defs() {
+            Ok(login_defs) => login_defs,
+            Err(error) => {
+                applied.error = Some(error);
+                return applied;
+            }
+        };
+        let policy = self.policy(&login_defs);
+        let ledger = self.load_ledger(&mut applied.notes);
+        let (mut plan, stored) = self.files(scan, &ledger, &policy, &mut applied.notes).unwrap_or_else(|error| {
+            applied.error = Some(error);
+            (self.unplanned(scan, &ledger), false)
+        });
+        let on_disk = if stored { plan.ledger.clone() } else { ledger };
+        applied.users = plan.present.len();
+        applied.groups =
+            scan.accounts.groups.len().saturating_sub(plan.refusals.iter().filter(|r| r.kind == "group").count());
+        applied.changes.append(&mut plan.changes);
+        applied.refusals.append(&mut plan.refusals);
+        applied.notes.append(&mut plan.notes);
+        if let Err(error) = self.homes(&mut plan, &login_defs, &mut applied) {
+            applied.error.get_or_insert(error);
+        }
+        if !self.dry_run {
+            if applied.error.is_none()
+                && plan.ledger != on_disk
+                && let Err(error) = self.store_ledger(&plan.ledger)
+            {
+                applied.notes.push(format!("{error}; the next update takes the accounts over again"));
+            }
+            if !applied.changes.is_empty() {
+                for remark in host::flush_caches(self.root, self.stop) {
+                    log::debug!("{remark}");
+                }
+            }
+        }
+        applied.refusals.sort();
+        applied
+    }
+
+    /// The account files as the plan leaves them, and the plan, for those who only look.
+    ///
+    /// # Errors
+    /// When the files cannot be read, or are not what they should be.
+    pub fn look<'s>(&self, scan: &'s Scan, login_defs: &LoginDefs) -> Result<(Databases, Plan<'s>), Error> {
+        let ledger = self.load_ledger(&mut Vec::new());
+        let mut databases = parse(host::read_accounts(self.root)?)?;
+        let plan = merge::plan(&scan.accounts, &ledger, &mut databases, &self.policy(login_defs));
+        Ok((databases, plan))
+    }
+
+    /// The host's login.defs(5), or what it says by default.
+    ///
+    /// # Errors
+    /// When it is there and cannot be read.
+    pub fn login_defs(&self) -> Result<LoginDefs, Error> {
+        let bytes = host::load(self.root, Path::new("/etc/login.defs"), STATE_LIMIT)?;
+        Ok(LoginDefs::parse(&bytes.unwrap_or_default()))
+    }
+
+    /// What the configuration and the host decide.
+    #[must_use]
+    pub fn policy(&self, login_defs: &LoginDefs) -> Policy {
+        Policy {
+            today: self.today,
+            uid_min: login_defs.uid_min,
+            gid_min: login_defs.gid_min,
+            allow_system_accounts: self.config.allow_system_accounts,
+            allow_duplicate_ids: self.config.allow_duplicate_ids,
+            group_members: self.config.group_members,
+        }
+    }
+
+    /// Plans from an unlocked look; only if that finds something to do, locks, looks again, plans again and writes.
+    /// Also says whether the plan's ledger is on disk already.
+    fn files<'s>(
+        &self,
+        scan: &'s Scan,
+        ledger: &Ledger,
+        policy: &Policy,
+        notes: &mut Vec<String>,
+    ) -> Result<(Plan<'s>, bool), Error> {
+        let files = host::read_accounts(self.root).map_err(|e| untouched(&e))?;
+        let leftovers = files.leftovers;
+        if self.dry_run {
+            notes.extend(files.obstacles.iter().map(|why| format!("{why}; a sync would leave the account files")));
+        }
+        let mut databases = parse(files).map_err(|e| untouched(&e))?;
+        let plan = merge::plan(&scan.accounts, ledger, &mut databases, policy);
+        if self.dry_run || !(databases.is_changed() || leftovers) {
+            return Ok((plan, false));
+        }
+        self.stop.check().map_err(|e| untouched(&e))?;
+        drop(databases);
+        let (planned, remarks) = host::update_accounts(self.root, LOCK_WAIT, self.stop, |files| {
+            let mut databases = parse(files)?;
+            let mut stored = false;
+            let plan = merge::plan(&scan.accounts, ledger, &mut databases, policy);
+            // Before the files: were we killed in between, a ledger that came second would not know that the new
+            // accounts are ours, or whose homes still hold files of an old id.
+            if plan.ledger != *ledger {
+                let moves = plan.ledger.users.values().any(|r| r.moving_from.is_some());
+                match self.store_ledger(&plan.ledger) {
+                    Err(error) if moves => return Err(error.context("ids cannot be changed without the ledger")),
+                    Err(error) => log::warn!("{error}"),
+                    Ok(()) => stored = true,
+                }
+            }
+            Ok((new_files(&databases)?, (plan, stored)))
+        })?;
+        notes.extend(remarks);
+        Ok(planned)
+    }
+
+    /// What can be done although the account files could not be planned: homes and keys of the users that are here
+    /// exactly as their items say, so that a key is revoked whatever is wrong with /etc/shadow.
+    fn unplanned<'s>(&self, scan: &'s Scan, ledger: &Ledger) -> Plan<'s> {
+        let passwd =
+            host::read_passwd(self.root).ok().and_then(|bytes| Lines::<crate::etc::PasswdEntry>::parse(bytes).ok());
+        let present = passwd.map(|passwd| {
+            let is_here = |user: &&crate::account::User| {
+                matches!(passwd.find(user.name.as_str()), crate::etc::Found::Entry(entry)
+                    if entry.uid == user.uid.get()
+                        && entry.gid == user.gid.get()
+                        && entry.home == user.home.as_str().as_bytes())
+                    && (self.config.allow_system_accounts || user.uid.get() != 0)
+            };
+            scan.accounts.users.iter().filter(is_here).map(|user| Present { user, moved_from: None }).collect()
+        });
+        Plan {
+            changes: Vec::new(),
+            refusals: Vec::new(),
+            notes: Vec::new(),
+            present: present.unwrap_or_default(),
+            ledger: ledger.clone(),
+        }
+    }
+
+    fn homes(&self, plan: &mut Plan<'_>, login_defs: &LoginDefs, applied: &mut Applied) -> Result<(), Error> {
+        let wishes: Vec<HomeWish<'_>> = plan.present.iter().map(|present| self.wish(present)).collect();
+        let policy = HomePolicy {
+            skeleton: self.config.skeleton.clone(),
+            mode: login_defs.new_home_mode(),
+            look_only: self.dry_run,
+        };
+        let outcomes = host::ensure_homes(self.root, &wishes, &policy, self.stop)?;
+        let mut keys = Vec::new();
+        for (present, outcome) in plan.present.iter().zip(outcomes) {
+            let name = present.user.name.as_str();
+            for change in outcome.changes {
+                match line(name, present.user.home.as_str(), change) {
+                    change if change.noun == "keys" => keys.push(change),
+                    change => applied.changes.push(change),
+                }
+            }
+            applied.notes.extend(outcome.notes.into_iter().map(|note| format!("user {name}: {note}")));
+            match outcome.refusal {
+                Some(reason) => applied.refusals.push(Refusal::part("home", name, reason)),
+                None if present.moved_from.is_some() && !self.dry_run => {
+                    if let Some(record) = plan.ledger.users.get_mut(name) {
+                        record.moving_from = None;
+                    }
+                }
+                None => {}
+            }
+        }
+        applied.changes.append(&mut keys);
+        Ok(())
+    }
+
+    fn wish<'p>(&self, present: &Present<'p>) -> HomeWish<'p> {
+        let user = present.user;
+        let expired = user.is_expired(self.today);
+        HomeWish {
+            name: user.name.as_str(),
+            uid: user.uid.get(),
+            gid: user.gid.get(),
+            home: user.home.as_str(),
+            keys: if expired { &[] } else { &user.keys },
+            create: self.config.create_home && !expired,
+            moved_from: present.moved_from.map(|Ids { uid, gid }| (uid, gid)),
+        }
+    }
+
+    fn load_ledger(&self, notes: &mut Vec<String>) -> Ledger {
+        let loaded = host::load(self.root, Path::new(LEDGER), STATE_LIMIT)
+            .map_err(|e| e.to_string())
+            .and_then(|bytes| bytes.map_or(Ok(Ledger::default()), |bytes| Ledger::parse(&bytes)));
+        loaded.unwrap_or_else(|why| {
+            notes.push(format!("{LEDGER}: {why}; accounts are taken over again by their UID"));
+            Ledger::default()
+        })
+    }
+
+    fn store_ledger(&self, ledger: &Ledger) -> Result<(), Error> {
+        host::store(self.root, Path::new(LEDGER), &ledger.to_bytes(), 0o600, true)
+    }
+}
+
+/// Today, in UTC.
+///
+/// # Errors
+/// When the clock stands before 1970.
+pub fn today() -> Result<Day, Error> {
+    Ok(Day::from_unix(now()?))
+}
+
+/// Seconds since 1970.
+///
+/// # Errors
+/// When the clock stands before that.
+pub fn now() -> Result<u64, Error> {
+    std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map(|d| d.as_secs())
+        .context(ErrorKind::Internal, "the clock stands before 1970, so no expiry date can be judged")
+}
+
+/// What follows of an error before the lock is taken; after that, [`host::update_accounts`] says it.
+fn untouched(error: &Error) -> Error {
+    Error::new(error.kind(), format!("{error}; accounts left as they were"))
+}
+
+fn parse(files: AccountFiles) -> Result<Databases, Error> {
+    Databases::parse(files.passwd, files.shadow, files.group, files.gshadow)
+        .map_err(|why| Error::new(ErrorKind::Unsafe, format!("/etc/{why}")))
+}
+
+/// The files to write, each read once more as both kinds of readers would.
+fn new_files(databases: &Databases) -> Result<NewFiles, Error> {
+    let wrong = |why: String| Error::new(ErrorKind::Internal, format!("/etc/{why}"));
+    databases.passwd.verify().map_err(wrong)?;
+    databases.shadow.verify().map_err(wrong)?;
+    databases.group.verify().map_err(wrong)?;
+    databases.gshadow.as_ref().map_or(Ok(()), Lines::verify).map_err(wrong)?;
+    Ok(NewFiles {
+        gshadow: databases.gshadow.as_ref().filter(|g| g.is_changed()).map(Lines::to_bytes),
+        group: databases.group.is_changed().then(|| databases.group.to_bytes()),
+        shadow: databases.shadow.is_changed().then(|| databases.shadow.to_bytes()),
+        passwd: databases.passwd.is_changed().then(|| databases.passwd.to_bytes()),
+    })
+}
+
+fn line(name: &str, home: &str, change: HomeChange) -> Change {
+    match change {
+        HomeChange::Created => Change::new('+', "home", name, home.to_owned()),
+        HomeChange::Keys { added, removed } => {
+            let mut parts: Vec<String> = added.iter().map(|key| format!("+{key}")).collect();
+            parts.extend(removed.iter().map(|key| format!("-{key}")));
+            if parts.is_empty() {
+                parts.push("file brought in line".into());
+            }
+            Change::new('~', "keys", name, parts.join(" "))
+        }
+        HomeChange::Repaired(what) => Change::new('~', "home", name, what),
+        HomeChange::MovedAside { from, to } => Change::new('~', "home", name, format!("{from} moved aside to {to}")),
+        HomeChange::Reowned { files } => Change::new('~', "home", name, format!("{files} files follow the new ids")),
+    }
+}

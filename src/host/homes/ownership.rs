@@ -1,0 +1,163 @@
+//! What a user owns in the home follows a change of the user's ids, as with `usermod -u`.
+//!
+//! This is the one work that root does below a user's directory, because only root can. A file is opened without a
+//! way to read or write it (`O_PATH`), looked at, and given on by that descriptor: whatever the user renames or links
+//! meanwhile, only a file that the old ids own is touched.
+
+use std::time::{Duration, Instant};
+
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
+use rustix::process::{Gid, Uid};
+
+use super::super::identity::Identity;
+use super::super::{Demand, Dir};
+use super::pool::Hand;
+use super::{Site, Wish, cannot, shown};
+
+/// Deeper directories keep their owner, and are reported; each level holds a descriptor.
+const DEPTH: usize = 200;
+
+const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// What was done in one home.
+#[derive(Debug, Default)]
+pub(super) struct Reowned {
+    /// How many files changed hands, or would.
+    pub(super) files: u64,
+    /// Why some did not.
+    pub(super) notes: Vec<String>,
+    /// Whether the home itself was the old uid's.
+    pub(super) is_old: bool,
+    /// The home, if something in it changed.
+    pub(super) home: Option<Dir>,
+}
+
+struct Walk<'a> {
+    site: &'a Site,
+    old: Identity,
+    new: Identity,
+    device: u64,
+    deadline: Instant,
+    hand: &'a Hand,
+    done: Reowned,
+}
+
+/// Gives the home of `wish` and what is in it from the old ids to the new ones, on one file system.
+pub(super) fn follow(site: &Site, wish: &Wish, old: Identity, hand: &Hand) -> Result<Reowned, String> {
+    let home = match site.root.try_walk(&wish.home, Demand::TrustedLinks) {
+        Ok(Ok(home)) => home,
+        Ok(Err(Errno::NOENT | Errno::NOTDIR)) => return Ok(Reowned::default()),
+        Ok(Err(errno)) => return Err(cannot("open the home", &site.root.display(&wish.home), errno)),
+        Err(error) => return Err(error.to_string()),
+    };
+    let stat = home.stat().map_err(|errno| cannot("look at", home.own_path(), errno))?;
+    if stat.st_uid != old.uid && stat.st_uid != wish.user.uid {
+        // Somebody else's directory that passwd happens to name.
+        return Ok(Reowned::default());
+    }
+    let deadline = Instant::now() + site.settings.walk_limit;
+    let mut walk = Walk { site, old, new: wish.user, device: stat.st_dev, deadline, hand, done: Reowned::default() };
+    walk.tree(&home).map_err(|reason| {
+        format!("{reason}; {} files of {} got their new owner", walk.done.files, shown(home.own_path()))
+    })?;
+    walk.give(home.as_fd(), &stat).map_err(|errno| cannot("give to its new owner", home.own_path(), errno))?;
+    walk.done.is_old = stat.st_uid == old.uid;
+    if walk.done.files > 0 {
+        walk.done.home = Some(home);
+    }
+    Ok(walk.done)
+}
+
+impl Walk<'_> {
+    fn tree(&mut self, home: &Dir) -> Result<(), String> {
+        let trouble = |errno| cannot("read", home.own_path(), errno);
+        let mut stack = vec![rustix::fs::Dir::new(home.duplicate().map_err(trouble)?.into_fd()).map_err(trouble)?];
+        let mut seen = 0_u32;
+        while let Some(dir) = stack.last_mut() {
+            let entry = match dir.read() {
+                Some(Ok(entry)) => entry,
+                Some(Err(errno)) => return Err(trouble(errno)),
+                None => {
+                    stack.pop();
+                    continue;
+                }
+            };
+            seen = seen.wrapping_add(1);
+            if seen % 64 == 1 {
+                self.hand.beat();
+                self.hand.check()?;
+                if Instant::now() > self.deadline {
+                    let limit: Duration = self.site.settings.walk_limit;
+                    return Err(format!("the home was not gone through in {} s", limit.as_secs()));
+                }
+            }
+            let name = entry.file_name();
+            if name.to_bytes() == b"." || name.to_bytes() == b".." {
+                continue;
+            }
+            let file = match look(dir.fd().map_err(trouble)?, name) {
+                Ok(file) => file,
+                // Gone meanwhile, or a mount point, or a directory that belongs to a server which denies even root.
+                Err(Errno::NOENT | Errno::XDEV | Errno::LOOP | Errno::ACCESS) => continue,
+                Err(errno) => return Err(trouble(errno)),
+            };
+            let stat = rustix::fs::fstat(&file).map_err(trouble)?;
+            if stat.st_dev != self.device {
+                continue;
+            }
+            self.give(file.as_fd(), &stat)
+                .map_err(|errno| cannot("give to its new owner a file in", home.own_path(), errno))?;
+            if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
+                if stack.len() == DEPTH {
+                    self.note(format!("{} is too deep: what is far down keeps its owner", shown(home.own_path())));
+                } else if let Ok(fd) = rustix::fs::openat(&file, ".", READ, Mode::empty()) {
+                    stack.push(rustix::fs::Dir::new(fd).map_err(trouble)?);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Files of other uids stay, whatever their group: a hard link to one may have been put there.
+    fn give(&mut self, file: impl AsFd, stat: &Stat) -> rustix::io::Result<()> {
+        if stat.st_uid != self.old.uid && stat.st_uid != self.new.uid {
+            return Ok(());
+        }
+        let uid = (stat.st_uid == self.old.uid && self.old.uid != self.new.uid).then(|| Uid::from_raw(self.new.uid));
+        let gid = (stat.st_gid == self.old.gid && self.old.gid != self.new.gid).then(|| Gid::from_raw(self.new.gid));
+        if uid.is_none() && gid.is_none() {
+            return Ok(());
+        }
+        if !self.site.policy.look_only {
+            match rustix::fs::chownat(file, c"", uid, gid, AtFlags::EMPTY_PATH) {
+                Err(Errno::PERM) if !self.site.root.is_superuser() => {
+                    let uid = self.site.root.own_uid();
+                    self.note(format!("owner stays uid {uid}: not running as root"));
+                    return Ok(());
+                }
+                done => done?,
+            }
+        }
+        self.done.files += 1;
+        Ok(())
+    }
+
+    fn note(&mut self, note: String) {
+        if !self.done.notes.contains(&note) {
+            self.done.notes.push(note);
+        }
+    }
+}
+
+/// Opens what is called `name`, be it a link, but not across a mount.
+fn look(dir: impl AsFd, name: &std::ffi::CStr) -> rustix::io::Result<OwnedFd> {
+    let stay = ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
+    match rustix::fs::openat2(dir.as_fd(), name, LOOK, Mode::empty(), stay) {
+        // Old sandboxes refuse the call. Only bind mounts of the same file system are crossed then.
+        Err(Errno::NOSYS | Errno::PERM) => rustix::fs::openat(dir, name, LOOK, Mode::empty()),
+        other => other,
+    }
+}

@@ -1,0 +1,83 @@
+//! Changes of uid and gid.
+
+use std::os::unix::fs::symlink;
+
+use super::*;
+
+fn set_gid(path: &Path, gid: u32) {
+    rustix::fs::chown(path, None, Some(Gid::from_raw(gid))).unwrap();
+}
+
+#[test]
+fn files_follow_a_change_of_ids_within_the_home_only() {
+    if !is_root() {
+        return;
+    }
+    let (base, root) = tree("moved");
+    let (old, new, other) = (UID, UID + 1, UID + 2);
+    let home = base.join("home/alice");
+    mkdir(&home, old);
+    mkdir(&home.join("docs"), old);
+    file(&home.join("docs/a"), old, 0o640, b"a");
+    file(&home.join("docs/others"), other, 0o644, b"o");
+    file(&home.join("docs/old-group"), other, 0o644, b"g");
+    set_gid(&home.join("docs/old-group"), old);
+    file(&home.join("docs/my-other-group"), old, 0o644, b"g");
+    set_gid(&home.join("docs/my-other-group"), other);
+    file(&base.join("shadow"), 0, 0o600, b"secret");
+    std::fs::hard_link(base.join("shadow"), home.join("docs/hard")).unwrap();
+    file(&base.join("outside"), old, 0o600, b"mine, but not in the home");
+    symlink(base.join("outside"), home.join("link")).unwrap();
+    chown(&home.join("link"), old);
+    let deep = home.join("d/".repeat(250));
+    std::fs::create_dir_all(&deep).unwrap();
+
+    let person = Person { moved_from: Some((old, old)), ..Person::new("alice", new, &[1]) };
+    let bystander = Person::new("bob", other, &[2]);
+    mkdir(&base.join("home/bob"), other);
+    let people = [person, bystander];
+    let before = snapshot(&base);
+    let looked = run(&root, &people, true);
+    assert_eq!(snapshot(&base), before);
+    let done = run(&root, &people, false);
+    assert_eq!(looked.outcomes[0].changes, done.outcomes[0].changes);
+    assert_eq!(done.outcomes[0].changes[0], HomeChange::Reowned { files: 5 });
+    assert!(done.outcomes[0].notes[0].contains("too deep"), "{:?}", done.outcomes[0]);
+    people.iter().for_each(|person| assert_keys(&base, person));
+    let ids = |path: &str| {
+        let meta = std::fs::symlink_metadata(base.join(path)).unwrap();
+        (meta.uid(), meta.gid())
+    };
+    for (path, wanted) in [
+        ("home/alice", (new, new)),
+        ("home/alice/docs", (new, new)),
+        ("home/alice/docs/a", (new, new)),
+        ("home/alice/link", (new, new)),
+        ("home/alice/docs/my-other-group", (new, other)),
+        ("home/alice/docs/others", (other, other)),
+        ("home/alice/docs/old-group", (other, old)),
+        ("shadow", (0, 0)),
+        ("outside", (old, old)),
+    ] {
+        assert_eq!(ids(path), wanted, "{path}");
+    }
+    let again = run(&root, &people, false);
+    assert_eq!(again.outcomes[0].changes, []);
+    std::fs::remove_dir_all(base).unwrap();
+}
+
+#[test]
+fn a_home_of_a_third_user_is_left_alone() {
+    if !is_root() {
+        return;
+    }
+    let (base, root) = tree("third");
+    mkdir(&base.join("home/alice"), UID + 2);
+    file(&base.join("home/alice/f"), UID, 0o600, b"");
+    let before = snapshot(&base);
+    let person = Person { moved_from: Some((UID, UID)), ..Person::new("alice", UID + 1, &[1]) };
+    let done = run(&root, &[person], false);
+    assert!(done.outcomes[0].refusal.as_deref().unwrap().contains("belongs to uid"), "{:?}", done.outcomes);
+    assert_eq!(snapshot(&base), before);
+    std::fs::remove_dir_all(base).unwrap();
+}

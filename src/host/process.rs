@@ -1,0 +1,89 @@
+//! Other processes, as far as a lock names them.
+
+use rustix::fs::Stat;
+use rustix::io::Errno;
+use rustix::process::Pid;
+
+use crate::error::printable;
+
+/// `USER_HZ`, the unit of /proc/PID/stat's times: 100 on every architecture that we are built for (proc(5)).
+const TICKS_PER_SECOND: u64 = 100;
+
+/// Whether a process has this id. One that we may not signal is alive too.
+pub(super) fn is_alive(pid: i32) -> bool {
+    // Zero and negative numbers mean process groups to kill(2).
+    if pid <= 0 {
+        return false;
+    }
+    Pid::from_raw(pid).is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH)))
+}
+
+/// `process 4127 (vipw)`, or without the name where /proc does not tell it.
+pub(super) fn describe(pid: i32) -> String {
+    match std::fs::read_to_string(format!("/proc/{pid}/comm")) {
+        Ok(name) => format!("process {pid} ({})", printable(name.trim_end())),
+        Err(_) => format!("process {pid}"),
+    }
+}
+
+/// When a process started, in seconds since 1970, give or take one; `None` where /proc does not tell.
+pub(super) fn started(pid: i32) -> Option<u64> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let kernel = std::fs::read_to_string("/proc/stat").ok()?;
+    let booted: u64 = kernel.lines().find_map(|line| line.strip_prefix("btime "))?.trim().parse().ok()?;
+    Some(booted + start_ticks(&stat)? / TICKS_PER_SECOND)
+}
+
+/// Field 22 of /proc/PID/stat. The name, field 2, may itself hold blanks and parentheses: count from its end.
+fn start_ticks(stat: &str) -> Option<u64> {
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
+/// The process that holds an fcntl(2) lock on a file, where the kernel tells: open file description locks, which
+/// systemd takes, have no process.
+pub(super) fn lock_holder(stat: &Stat) -> Option<i32> {
+    let table = std::fs::read_to_string("/proc/locks").ok()?;
+    holder_in(&table, rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev), stat.st_ino)
+}
+
+fn holder_in(table: &str, major: u32, minor: u32, inode: u64) -> Option<i32> {
+    let place = format!("{major:02x}:{minor:02x}:{inode}");
+    table.lines().find_map(|line| {
+        // `1: POSIX  ADVISORY  WRITE 4127 fe:00:1234 0 EOF`; one that waits has `->` for its second word.
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        match words.get(1..6) {
+            Some(["POSIX", _, "WRITE", pid, at]) if *at == place => pid.parse().ok().filter(|pid| *pid > 0),
+            _ => None,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_parentheses_does_not_shift_the_start_time() {
+        let stat = "42 (evil) S 1) R 1 42 42 0 -1 4194304 100 0 0 0 0 0 0 0 20 0 1 0 987654 1000 50 1844";
+        assert_eq!(start_ticks(stat), Some(987_654));
+        assert_eq!(start_ticks("42 (x) R 1"), None);
+    }
+
+    #[test]
+    fn we_are_alive_and_started_before_now() {
+        let own = i32::try_from(std::process::id()).unwrap();
+        assert!(is_alive(own));
+        assert!(!is_alive(0) && !is_alive(-1) && !is_alive(i32::MAX));
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+        let started = started(own).unwrap();
+        assert!(started <= now + 2 && now - started.min(now) < 86_400, "{started} {now}");
+    }
+
+    #[test]
+    fn only_a_write_lock_that_is_held_has_a_holder() {
+        let table = "1: OFDLCK ADVISORY  WRITE -1 fe:00:7 0 EOF\n2: POSIX  ADVISORY  READ  5 fe:00:8 0 EOF\n\
+                     3: POSIX  ADVISORY  WRITE 6 fe:00:9 0 EOF\n3: -> POSIX  ADVISORY  WRITE 7 fe:00:10 0 EOF\n";
+        let holder = |inode| holder_in(table, 0xfe, 0, inode);
+        assert_eq!([holder(7), holder(8), holder(9), holder(10)], [None, None, Some(6), None]);
+    }
+}

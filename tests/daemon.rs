@@ -1,0 +1,381 @@
+//! The daemon as an administrator meets it: the real binary on a tree of its own, its tables in files.
+#![expect(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
+#![expect(clippy::disallowed_methods, reason = "a test makes its own files")]
+
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+/// A directory of its own with a configuration, two tables and a root; gone when the test is over, with the daemon
+/// that its pidfile names.
+struct Tree(PathBuf);
+
+impl Tree {
+    fn new(name: &str) -> Self {
+        let tree = Self(Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("daemon-{name}-{}", std::process::id())));
+        let _ = std::fs::remove_dir_all(&tree.0);
+        for directory in ["root/etc", "root/run", "root/home"] {
+            std::fs::create_dir_all(tree.path(directory)).unwrap();
+            std::fs::set_permissions(tree.path(directory), std::fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        for (file, text, mode) in [
+            ("passwd", "root:x:0:0:root:/root:/bin/sh\n", 0o644),
+            ("shadow", "root:*:19000:0:99999:7:::\n", 0o640),
+            ("group", "root:x:0:\n", 0o644),
+            ("gshadow", "root:*::\n", 0o640),
+        ] {
+            let path = tree.path("root/etc").join(file);
+            std::fs::write(&path, text).unwrap();
+            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
+        }
+        tree.write("groups.json", r#"[{"Name":{"S":"people"},"GID":{"N":"2000"}}]"#);
+        tree.users(&["alice"]);
+        tree.configure("");
+        tree
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.0.join(path)
+    }
+
+    /// Whole at once, as a daemon may be reading.
+    fn write(&self, path: &str, text: &str) {
+        std::fs::write(self.path("new"), text).unwrap();
+        std::fs::rename(self.path("new"), self.path(path)).unwrap();
+    }
+
+    fn read(&self, path: &str) -> String {
+        std::fs::read_to_string(self.path(path)).unwrap_or_default()
+    }
+
+    /// The configuration, with `more` keys and a log in `log`.
+    fn configure(&self, more: &str) {
+        let comma = if more.is_empty() { "" } else { "," };
+        let text = format!(
+            r#"{{"full_update_jitter": 0, "create_home": false, "logging": {{"version": 1,
+            "handlers": {{"file": {{"class": "logging.handlers.WatchedFileHandler", "filename": "{}"}}}},
+            "root": {{"level": "INFO", "handlers": ["file"]}}}}{comma}{more}}}"#,
+            self.path("log").display()
+        );
+        self.write("config", &text);
+    }
+
+    fn users(&self, names: &[&str]) {
+        let item = |(index, name): (usize, &&str)| {
+            let id = 2000 + index;
+            format!(
+                r#"{{"Name":{{"S":"{name}"}},"UID":{{"N":"{id}"}},"GID":{{"N":"2000"}},"Home":{{"S":"/home/{name}"}}}}"#
+            )
+        };
+        self.write("users.json", &format!("[{}]", names.iter().enumerate().map(item).collect::<Vec<_>>().join(",")));
+    }
+
+    fn ddum(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ddum"));
+        command.arg("-c").arg(self.path("config")).arg("--root").arg(self.path("root")).args(arguments);
+        command.stdin(Stdio::null()).env_remove("NOTIFY_SOCKET").env_remove("WATCHDOG_USEC");
+        command
+    }
+
+    /// The daemon's command line.
+    fn daemon(&self, arguments: &[&str]) -> Command {
+        let mut command = self.ddum(&["-p", "/run/ddum.pid"]);
+        command.arg("--users").arg(self.path("users.json")).arg("--groups").arg(self.path("groups.json"));
+        command.args(arguments);
+        command
+    }
+
+    fn foreground(&self) -> Running {
+        let mut command = self.daemon(&["-f"]);
+        Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
+    }
+
+    /// The process that the pidfile names.
+    fn pid(&self) -> Option<Pid> {
+        Pid::from_raw(self.read("root/run/ddum.pid").trim().parse().ok()?)
+    }
+
+    fn has_user(&self, name: &str) -> bool {
+        self.read("root/etc/passwd").contains(&format!("\n{name}:x:"))
+    }
+
+    fn logged(&self, text: &str) -> usize {
+        self.read("log").matches(text).count()
+    }
+}
+
+impl Drop for Tree {
+    fn drop(&mut self) {
+        if let Some(pid) = self.pid() {
+            let _ = kill_process(pid, Signal::KILL);
+        }
+        if !std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+/// A daemon in the foreground.
+struct Running(Child);
+
+impl Running {
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    /// Its exit status, if it ends in time.
+    fn ends_within(&mut self, seconds: u64) -> Option<i32> {
+        let mut status = None;
+        soon(seconds, || {
+            status = self.0.try_wait().unwrap();
+            status.is_some()
+        });
+        status.and_then(|status| status.code())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Whether something comes true in time.
+fn soon(seconds: u64, mut condition: impl FnMut() -> bool) -> bool {
+    let end = Instant::now() + Duration::from_secs(seconds);
+    while Instant::now() < end {
+        if condition() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    condition()
+}
+
+/// A process that is there and more than a zombie.
+fn alive(pid: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    stat.rsplit(')').next().and_then(|rest| rest.split_whitespace().next()).is_some_and(|state| state != "Z")
+}
+
+fn told(output: &Output) -> (i32, String) {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code().unwrap(), text(&output.stdout) + &text(&output.stderr))
+}
+
+#[test]
+fn in_the_background_the_parent_returns_when_the_daemon_runs_and_sigterm_leaves_nothing() {
+    let tree = Tree::new("background");
+    let started = Instant::now();
+    // output() waits for the end of both streams: a daemon that kept them would hold us here.
+    let (status, said) = told(&tree.daemon(&[]).output().unwrap());
+    assert_eq!((status, said.as_str()), (0, ""));
+    assert!(started.elapsed() < Duration::from_secs(10));
+    let pid = tree.pid().unwrap();
+    assert!(alive(pid));
+    assert_eq!(rustix::process::getsid(Some(pid)).unwrap(), pid);
+    assert_eq!(std::fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero())).unwrap(), "ddum\n");
+    assert_eq!(std::fs::read_link(format!("/proc/{}/cwd", pid.as_raw_nonzero())).unwrap(), Path::new("/"));
+    assert!(soon(10, || tree.has_user("alice")), "the first update comes at once: {}", tree.read("log"));
+
+    let (status, said) = told(&tree.daemon(&[]).output().unwrap());
+    assert_eq!(status, 75, "{said}");
+    assert!(said.starts_with("ddum: ") && said.contains(&pid.as_raw_nonzero().to_string()), "{said}");
+    assert!(alive(pid) && tree.pid() == Some(pid), "the first daemon goes on");
+
+    kill_process(pid, Signal::TERM).unwrap();
+    assert!(soon(3, || !alive(pid)), "SIGTERM ends it");
+    assert!(!tree.path("root/run/ddum.pid").exists());
+    assert_eq!(tree.logged("stopped"), 1, "{}", tree.read("log"));
+}
+
+#[test]
+fn a_daemon_that_cannot_start_says_why_and_leaves_nothing() {
+    let tree = Tree::new("failure");
+    for (config, pidfile, want, message) in [
+        ("{", "/run/ddum.pid", 2, "config line 1"),
+        (r#"{"full_update_period": "often"}"#, "/run/ddum.pid", 2, "full_update_period"),
+        (r#"{"removed_users": "disable"}"#, "/run/ddum.pid", 2, "not supported"),
+        ("{}", "/etc/passwd/ddum.pid", 1, "/etc/passwd"),
+        ("{}", "/run", 1, "/run"),
+    ] {
+        tree.write("config", config);
+        for foreground in [&["-p", pidfile][..], &["-f", "-p", pidfile]] {
+            let (status, said) = told(&tree.daemon(foreground).output().unwrap());
+            assert_eq!(status, want, "{config} {pidfile}: {said}");
+            assert!(said.starts_with("ddum: ") && said.lines().count() == 1, "said once: {said}");
+            assert!(said.contains(message), "{said}");
+        }
+    }
+    let (status, said) = told(&tree.daemon(&["-c", "/nonexistent/ddum.cfg"]).output().unwrap());
+    assert!(status == 2 && said.contains("/nonexistent/ddum.cfg"), "{status} {said}");
+    assert!(!tree.has_user("alice") && !tree.path("root/run/ddum.pid").exists());
+}
+
+#[test]
+fn a_killed_daemon_s_pidfile_is_no_obstacle() {
+    let tree = Tree::new("stale");
+    let mut first = tree.foreground();
+    assert!(soon(10, || tree.logged("started") == 1), "{}", tree.read("log"));
+    first.signal(Signal::KILL);
+    first.ends_within(3);
+    assert!(tree.path("root/run/ddum.pid").exists());
+    let mut second = tree.foreground();
+    assert!(soon(10, || tree.logged("started") == 2), "{}", tree.read("log"));
+    assert_eq!(tree.pid(), Some(Pid::from_child(&second.0)));
+    second.signal(Signal::INT);
+    assert_eq!(second.ends_within(3), Some(0));
+    assert!(!tree.path("root/run/ddum.pid").exists());
+}
+
+#[test]
+fn sighup_reads_the_configuration_and_sigusr1_only_updates() {
+    let tree = Tree::new("signals");
+    let mut daemon = tree.foreground();
+    assert!(soon(10, || tree.has_user("alice")), "{}", tree.read("log"));
+
+    tree.users(&["alice", "bob"]);
+    daemon.signal(Signal::USR1);
+    assert!(soon(10, || tree.has_user("bob")), "{}", tree.read("log"));
+    assert_eq!(tree.logged("configuration read again"), 0);
+
+    tree.configure(r#""user_defaults": {"Shell": "/bin/dash"}"#);
+    daemon.signal(Signal::HUP);
+    assert!(soon(10, || tree.read("root/etc/passwd").matches(":/bin/dash\n").count() == 2), "{}", tree.read("log"));
+
+    tree.write("config", "{\n\"user_defaults\": {\"Shell\": 7}}");
+    tree.users(&["alice", "bob", "carol"]);
+    daemon.signal(Signal::HUP);
+    assert!(soon(10, || tree.has_user("carol")), "a broken configuration keeps nobody out: {}", tree.read("log"));
+    assert_eq!(tree.logged("config line 2: \"user_defaults.Shell\" is 7, must be a string"), 1, "{}", tree.read("log"));
+    assert!(tree.read("root/etc/passwd").contains("carol:x:2002:2000::/home/carol:/bin/dash\n"), "the old one is kept");
+
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends_within(3), Some(0));
+}
+
+#[test]
+fn sigterm_in_the_middle_of_an_update_leaves_whole_files_and_the_next_update_ends_the_work() {
+    let tree = Tree::new("middle");
+    let names: Vec<String> = (0..4000).map(|number| format!("user{number:04}")).collect();
+    tree.users(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut early = 0;
+    for delay in [20, 60, 100, 150, 200, 300, 500] {
+        let mut daemon = tree.foreground();
+        assert!(soon(10, || tree.path("root/run/ddum.pid").exists()), "{}", tree.read("log"));
+        std::thread::sleep(Duration::from_millis(delay));
+        daemon.signal(Signal::TERM);
+        assert_eq!(daemon.ends_within(3), Some(0), "after {delay} ms");
+        assert!(!tree.path("root/run/ddum.pid").exists());
+        let _ = std::fs::remove_file(tree.path("log"));
+        for entry in std::fs::read_dir(tree.path("root/etc")).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let is_left = name.contains("ddum") || (name.ends_with(".lock") && name != ".pwd.lock");
+            assert!(!is_left, "{name} is left after {delay} ms");
+        }
+        let count = |file: &str| tree.read(file).lines().filter(|line| line.starts_with("user")).count();
+        let (passwd, shadow) = (count("root/etc/passwd"), count("root/etc/shadow"));
+        for (file, entries) in [("root/etc/passwd", passwd), ("root/etc/shadow", shadow)] {
+            assert!([0, 4000].contains(&entries), "after {delay} ms {file} has {entries} of 4000");
+            assert!(tree.read(file).starts_with("root:"), "after {delay} ms");
+        }
+        assert!(shadow >= passwd, "no account without its shadow entry");
+        early += usize::from(passwd == 0);
+    }
+    assert!(early > 0, "every signal came after the update; this tests nothing");
+    let mut daemon = tree.foreground();
+    assert!(soon(20, || tree.logged("4000 users and 1 group") > 0), "{}", tree.read("log"));
+    assert!(tree.has_user("user0000") && tree.has_user("user3999"));
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends_within(3), Some(0));
+}
+
+#[test]
+fn the_service_manager_hears_how_the_daemon_is() {
+    let tree = Tree::new("notify");
+    let name = format!("ddum-daemon-{}", std::process::id());
+    // A socket's path has 107 bytes at most, and the tree's may have more.
+    let path = std::env::temp_dir().join(&name);
+    let _ = std::fs::remove_file(&path);
+    for (variable, address) in [
+        (path.to_str().unwrap().to_owned(), SocketAddr::from_pathname(&path).unwrap()),
+        (format!("@{name}"), SocketAddr::from_abstract_name(&name).unwrap()),
+    ] {
+        let manager = UnixDatagram::bind_addr(&address).unwrap();
+        manager.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+        let hear = |want: &str| {
+            let mut buffer = [0; 4096];
+            for _ in 0..100 {
+                let length = manager.recv(&mut buffer).unwrap_or_else(|e| panic!("waiting for {want}: {e}"));
+                let message = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                if message.starts_with(want) {
+                    return message;
+                }
+            }
+            panic!("never heard {want}");
+        };
+        let mut command = tree.daemon(&["-f"]);
+        command.env("NOTIFY_SOCKET", variable).env("WATCHDOG_USEC", "200000").env_remove("WATCHDOG_PID");
+        let mut daemon = Running(command.stderr(Stdio::null()).spawn().unwrap());
+        hear("READY=1");
+        assert!(hear("STATUS=").starts_with("STATUS=Updating"));
+        assert!(hear("STATUS=").contains("; next update 20"), "the status tells when it goes on");
+        let beats = Instant::now();
+        for _ in 0..6 {
+            hear("WATCHDOG=1");
+        }
+        assert!(beats.elapsed() < Duration::from_secs(3), "{:?}", beats.elapsed());
+        daemon.signal(Signal::HUP);
+        let reloading = hear("RELOADING=1\nMONOTONIC_USEC=");
+        assert!(reloading.rsplit('=').next().unwrap().parse::<u64>().unwrap() > 0);
+        hear("READY=1");
+        daemon.signal(Signal::TERM);
+        hear("STOPPING=1");
+        assert_eq!(daemon.ends_within(3), Some(0));
+    }
+    std::fs::remove_file(&path).unwrap();
+}
+
+#[test]
+fn a_failed_update_is_tried_again_soon_and_status_tells_of_it() {
+    let tree = Tree::new("retry");
+    let status = || told(&tree.ddum(&["status"]).output().unwrap());
+    let (code, said) = status();
+    assert!(code == 1 && said.contains("no update has run on this host yet"), "{code} {said}");
+    std::fs::remove_file(tree.path("users.json")).unwrap();
+    let mut daemon = tree.foreground();
+    assert!(soon(10, || tree.logged("trying again in ") == 1), "{}", tree.read("log"));
+    let failed = Instant::now();
+    let (code, said) = status();
+    assert!(code == 1 && said.contains("FAILED") && said.contains("users.json"), "{code} {said}");
+    tree.users(&["alice"]);
+    assert!(soon(12, || tree.has_user("alice")), "{}", tree.read("log"));
+    let waited = failed.elapsed();
+    assert!(waited > Duration::from_secs(4) && waited < Duration::from_secs(10), "{waited:?}");
+    assert!(soon(5, || status().0 == 0), "{:?}", status());
+    let (code, said) = told(&tree.ddum(&["status", "--json"]).output().unwrap());
+    let report: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((code, &report["result"]), (0, &"done".into()), "{said}");
+    let seconds = |key: &str| report[key].as_u64().unwrap();
+    assert_eq!(seconds("next_update"), seconds("finished") + 3600, "{said}");
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends_within(3), Some(0));
+}
+
+#[test]
+fn the_next_update_comes_when_the_period_is_over() {
+    let tree = Tree::new("period");
+    tree.configure(r#""full_update_period": 1"#);
+    let mut daemon = tree.foreground();
+    assert!(soon(10, || tree.has_user("alice")), "{}", tree.read("log"));
+    tree.users(&["alice", "bob"]);
+    assert!(soon(10, || tree.has_user("bob")), "{}", tree.read("log"));
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends_within(3), Some(0));
+}
