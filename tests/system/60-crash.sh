@@ -111,7 +111,7 @@ mended() {
   done
   summary | cmp -s - "$work/reference/homes" ||
     torn "after the next sync the homes differ: $(summary | diff "$work/reference/homes" - | head -n 5)"
-  left=$(find "$root" -xdev -name '.ddum*' -printf '/%P ')
+  left=$(cd -- "$root" && find "${places[@]}" -name '.ddum*' -printf '/%p ')
   [[ -z $left ]] || torn "after the next sync this is left: $left"
   ddum "${tables[@]}" sync
   [[ $status == 0 && -z $out ]] || torn "the sync after the next still has something to do: $out $err"
@@ -130,7 +130,7 @@ for way in signal=KILL error=EIO error=ENOSPC; do
       continue
     fi
     # Nor is an error of the call that wakes a thread, which cannot fail, of interest.
-    if grep INJECTED "$work/trace" | grep -qE '\((1|2|[0-9]+<[^/])'; then
+    if grep INJECTED "$work/trace" | grep -qE '\(([12]<|[0-9]+<[^/])'; then
       continue
     fi
     hits=$((hits + 1))
