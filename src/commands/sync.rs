@@ -120,7 +120,10 @@ impl Updater {
     fn finish(&self, scan: Option<&Scan>, mut applied: Applied, took: Duration, next: Option<Next>) -> UpdateOutcome {
         let next = next.map(|next| if applied.error.is_some() { next.after_failure } else { next.after_success });
         let report = self.report(scan, &applied, took, next);
-        for (path, bytes) in self.files_of(&report) {
+        // An update that somebody stopped has nothing to tell; what the one before told still holds.
+        let is_stopped = applied.error.as_ref().is_some_and(|error| error.kind() == ErrorKind::Stopped);
+        let files = if is_stopped { Vec::new() } else { self.files_of(&report) };
+        for (path, bytes) in files {
             if let Err(error) = host::store(&self.root, path, &bytes, 0o644, false) {
                 applied.notes.push(error.to_string());
             }
@@ -214,9 +217,7 @@ pub async fn run(updater: &Updater, dry_run: bool, quiet: bool) -> Result<u8, Er
     for note in &outcome.applied.notes {
         log::warn!("{note}");
     }
-    if !quiet {
-        say::lines(outcome.applied.lines())?;
-    }
+    say::lines(outcome.applied.lines(quiet))?;
     match outcome.error {
         Some(error) => Err(error),
         None => {

@@ -33,16 +33,17 @@ pub struct Applied {
     pub notes: Vec<String>,
     /// Users that the host has as their items say.
     pub users: usize,
-    /// Groups of the table that were not refused.
+    /// Groups that the host has as their items say, or but for a part that was refused.
     pub groups: usize,
     /// Why the account files could not be brought in line. Homes and keys of accounts that exist were.
     pub error: Option<Error>,
 }
 
 impl Applied {
-    /// One line a change, then one a refusal.
-    pub fn lines(&self) -> impl Iterator<Item = String> {
-        self.changes.iter().map(ToString::to_string).chain(self.refusals.iter().map(ToString::to_string))
+    /// One line a change, unless `quiet`, then one a refusal.
+    pub fn lines(&self, quiet: bool) -> impl Iterator<Item = String> {
+        let changes = self.changes.iter().filter(move |_| !quiet).map(ToString::to_string);
+        changes.chain(self.refusals.iter().map(ToString::to_string))
     }
 }
 
@@ -200,6 +201,7 @@ impl Update<'_> {
             refusals: Vec::new(),
             notes: Vec::new(),
             present: present.unwrap_or_default(),
+            groups: 0,
             ledger: ledger.clone(),
         }
     }
