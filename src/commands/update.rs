@@ -165,13 +165,15 @@ impl Update<'_> {
             let mut stored = false;
             let plan = merge::plan(&scan.accounts, ledger, &mut databases, policy);
             // Before the files: were we killed in between, a ledger that came second would not know that the new
-            // accounts are ours, or whose homes still hold files of an old id.
-            if plan.ledger != *ledger {
+            // accounts are ours, or whose homes still hold files of an old id. It still has the records that the plan
+            // forgets: without them the next plan would take members who are gone for somebody else's.
+            let early = plan.ledger.with_all_of(ledger);
+            if early != *ledger {
                 let moves = plan.ledger.users.values().any(|r| r.moving_from.is_some());
-                match self.store_ledger(&plan.ledger) {
+                match self.store_ledger(&early) {
                     Err(error) if moves => return Err(error.context("ids cannot be changed without the ledger")),
                     Err(error) => log::warn!("{error}"),
-                    Ok(()) => stored = true,
+                    Ok(()) => stored = early == plan.ledger,
                 }
             }
             Ok((new_files(&databases)?, (plan, stored)))
