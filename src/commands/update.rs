@@ -74,8 +74,9 @@ impl Update<'_> {
             }
         };
         let policy = self.policy(&login_defs);
-        let ledger = self.load_ledger(&mut applied.notes);
-        let (mut plan, stored) = self.files(scan, &ledger, &policy, &mut applied.notes).unwrap_or_else(|error| {
+        let (ledger, is_replaceable) = self.load_ledger(&mut applied.notes);
+        let files = self.files(scan, &ledger, is_replaceable, &policy, &mut applied.notes);
+        let (mut plan, stored) = files.unwrap_or_else(|error| {
             applied.error = Some(error);
             (self.unplanned(scan, &ledger), false)
         });
@@ -91,6 +92,7 @@ impl Update<'_> {
         }
         if !self.dry_run {
             if applied.error.is_none()
+                && is_replaceable
                 && plan.ledger != on_disk
                 && let Err(error) = self.store_ledger(&plan.ledger)
             {
@@ -111,7 +113,7 @@ impl Update<'_> {
     /// # Errors
     /// When the files cannot be read, or are not what they should be.
     pub fn look<'s>(&self, scan: &'s Scan, login_defs: &LoginDefs) -> Result<(Databases, Plan<'s>), Error> {
-        let ledger = self.load_ledger(&mut Vec::new());
+        let (ledger, _) = self.load_ledger(&mut Vec::new());
         let mut databases = parse(host::read_accounts(self.root)?)?;
         let plan = merge::plan(&scan.accounts, &ledger, &mut databases, &self.policy(login_defs));
         Ok((databases, plan))
@@ -145,6 +147,7 @@ impl Update<'_> {
         &self,
         scan: &'s Scan,
         ledger: &Ledger,
+        is_replaceable: bool,
         policy: &Policy,
         notes: &mut Vec<String>,
     ) -> Result<(Plan<'s>, bool), Error> {
@@ -170,7 +173,9 @@ impl Update<'_> {
             let early = plan.ledger.with_all_of(ledger);
             if early != *ledger {
                 let moves = plan.ledger.users.values().any(|r| r.moving_from.is_some());
-                match self.store_ledger(&early) {
+                let kept =
+                    || Err(Error::new(ErrorKind::File, format!("{LEDGER} cannot be read, so it is not replaced")));
+                match if is_replaceable { self.store_ledger(&early) } else { kept() } {
                     Err(error) if moves => return Err(error.context("ids cannot be changed without the ledger")),
                     Err(error) => log::warn!("{error}"),
                     Ok(()) => stored = early == plan.ledger,
@@ -252,13 +257,17 @@ impl Update<'_> {
         }
     }
 
-    fn load_ledger(&self, notes: &mut Vec<String>) -> Ledger {
-        let loaded = host::load(self.root, Path::new(LEDGER), STATE_LIMIT)
-            .map_err(|e| e.to_string())
-            .and_then(|bytes| bytes.map_or(Ok(Ledger::default()), |bytes| Ledger::parse(&bytes)));
-        loaded.unwrap_or_else(|why| {
+    /// The ledger, and whether a new one may take its place: not where the old one is there and a disk or a want of
+    /// memory keeps it from us. It may be read again next time, and no host would know which ids are ours.
+    fn load_ledger(&self, notes: &mut Vec<String>) -> (Ledger, bool) {
+        let loaded = match host::load(self.root, Path::new(LEDGER), STATE_LIMIT) {
+            Ok(None) => return (Ledger::default(), true),
+            Ok(Some(bytes)) => Ledger::parse(&bytes).map_err(|why| (why, true)),
+            Err(error) => Err((error.to_string(), error.kind() != ErrorKind::File)),
+        };
+        loaded.map(|ledger| (ledger, true)).unwrap_or_else(|(why, is_replaceable)| {
             notes.push(format!("{LEDGER}: {why}; accounts are taken over again by their UID"));
-            Ledger::default()
+            (Ledger::default(), is_replaceable)
         })
     }
 
