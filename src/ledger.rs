@@ -3,6 +3,7 @@
 //! It answers one question that the account files cannot: whether an account whose id differs from its item's is ours
 //! to change. Without it nothing is harmed: accounts are taken over again by their UID, and groups are merged into.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -62,11 +63,15 @@ impl Ledger {
 
     /// This ledger, and the records of `other` whose accounts it has none of.
     #[must_use]
-    pub fn with_all_of(&self, other: &Self) -> Self {
+    pub fn with_all_of(&self, other: &Self) -> Cow<'_, Self> {
+        let is_known = |name| self.users.contains_key(name);
+        if other.users.keys().all(is_known) && other.groups.keys().all(|name| self.groups.contains_key(name)) {
+            return Cow::Borrowed(self);
+        }
         let mut all = other.clone();
         all.users.extend(self.users.iter().map(|(name, record)| (name.clone(), *record)));
         all.groups.extend(self.groups.iter().map(|(name, record)| (name.clone(), *record)));
-        all
+        Cow::Owned(all)
     }
 
     /// The ledger's file.

@@ -339,7 +339,7 @@ proptest! {
     fn a_commit_that_stops_anywhere_is_finished_by_the_next_plan(case in case(), done in 0..=4_usize) {
         let whole = run(&case);
         // What is stored before the files change: the records of accounts that are gone stay until all is done.
-        let ledger = whole.ledger.with_all_of(&case.ledger);
+        let ledger = whole.ledger.with_all_of(&case.ledger).into_owned();
         let mended = run(&Case { files: case.files.partly(&whole.files, done), ledger, ..case.clone() });
         prop_assert_eq!(&mended.files, &whole.files);
         prop_assert_eq!(mended.ledger, whole.ledger);

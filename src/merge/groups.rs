@@ -22,8 +22,8 @@ struct Local {
     members: Vec<Vec<u8>>,
 }
 
-/// Edits group and gshadow.
-pub(super) fn apply(planning: &mut Planning<'_>, groups: &[Group]) {
+/// Edits group and gshadow; gives the number of groups that are taken.
+pub(super) fn apply(planning: &mut Planning<'_>, groups: &[Group]) -> usize {
     let mut candidates: Vec<(&Group, Local)> = Vec::with_capacity(groups.len());
     for group in groups {
         match admit(planning, group) {
@@ -52,9 +52,10 @@ pub(super) fn apply(planning: &mut Planning<'_>, groups: &[Group]) {
             })
         });
     }
-    for (group, local) in candidates {
-        take(planning, group, &local);
+    for (group, local) in &candidates {
+        take(planning, group, local);
     }
+    candidates.len()
 }
 
 /// Whether this host may have the group, and with which GID.

@@ -47,10 +47,10 @@ struct Walk<'a> {
 
 /// Gives the home of `wish` and what is in it from the old ids to the new ones, on one file system.
 pub(super) fn follow(site: &Site, wish: &Wish, old: Identity, hand: &Hand) -> Result<Reowned, String> {
-    let home = match site.root.try_walk(&wish.home, Demand::TrustedLinks) {
+    let home = match site.root.try_walk(wish.home(), Demand::TrustedLinks) {
         Ok(Ok(home)) => home,
         Ok(Err(Errno::NOENT | Errno::NOTDIR)) => return Ok(Reowned::default()),
-        Ok(Err(errno)) => return Err(cannot("open the home", &site.root.display(&wish.home), errno)),
+        Ok(Err(errno)) => return Err(cannot("open the home", &site.root.display(wish.home()), errno)),
         Err(error) => return Err(error.to_string()),
     };
     let stat = home.stat().map_err(|errno| cannot("look at", home.own_path(), errno))?;
