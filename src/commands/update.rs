@@ -75,8 +75,9 @@ impl Update<'_> {
             }
         };
         let policy = self.policy(&login_defs);
-        let ledger = self.load_ledger(&mut applied.notes);
-        let (mut plan, stored) = self.files(scan, &ledger, &policy, &mut applied.notes).unwrap_or_else(|error| {
+        let (ledger, is_replaceable) = self.load_ledger(&mut applied.notes);
+        let files = self.files(scan, &ledger, is_replaceable, &policy, &mut applied.notes);
+        let (mut plan, stored) = files.unwrap_or_else(|error| {
             applied.error = Some(error);
             (self.unplanned(scan, &ledger), false)
         });
@@ -97,6 +98,7 @@ impl Update<'_> {
             Err(error) => drop(applied.error.get_or_insert(error)),
         }
         if is_unsaved
+            && is_replaceable
             && !self.dry_run
             && let Err(error) = self.store_ledger(&plan.ledger)
         {
@@ -111,7 +113,7 @@ impl Update<'_> {
     /// # Errors
     /// When the files cannot be read, or are not what they should be.
     pub fn look<'s>(&self, scan: &'s Scan, login_defs: &LoginDefs) -> Result<(Databases, Plan<'s>), Error> {
-        let ledger = self.load_ledger(&mut Vec::new());
+        let (ledger, _) = self.load_ledger(&mut Vec::new());
         let mut databases = parse(host::read_accounts(self.root)?)?;
         let plan = merge::plan(&scan.accounts, &ledger, &mut databases, &self.policy(login_defs));
         Ok((databases, plan))
@@ -145,6 +147,7 @@ impl Update<'_> {
         &self,
         scan: &'s Scan,
         ledger: &Ledger,
+        is_replaceable: bool,
         policy: &Policy,
         notes: &mut Vec<String>,
     ) -> Result<(Plan<'s>, bool), Error> {
@@ -166,13 +169,17 @@ impl Update<'_> {
             let mut stored = false;
             let plan = merge::plan(&scan.accounts, ledger, &mut databases, policy);
             // Before the files: were we killed in between, a ledger that came second would not know that the new
-            // accounts are ours, or whose homes still hold files of an old id.
-            if plan.ledger != *ledger {
+            // accounts are ours, or whose homes still hold files of an old id. It still has the records that the plan
+            // forgets: without them the next plan would take members who are gone for somebody else's.
+            let early = plan.ledger.with_all_of(ledger);
+            if *early != *ledger {
                 let moves = plan.ledger.users.values().any(|r| r.moving_from.is_some());
-                match self.store_ledger(&plan.ledger) {
+                let kept =
+                    || Err(Error::new(ErrorKind::File, format!("{LEDGER} cannot be read, so it is not replaced")));
+                match if is_replaceable { self.store_ledger(&early) } else { kept() } {
                     Err(error) if moves => return Err(error.context("ids cannot be changed without the ledger")),
                     Err(error) => log::warn!("{error}"),
-                    Ok(()) => stored = true,
+                    Ok(()) => stored = *early == plan.ledger,
                 }
             }
             Ok((new_files(&databases)?, (plan, stored)))
@@ -256,13 +263,17 @@ impl Update<'_> {
         }
     }
 
-    fn load_ledger(&self, notes: &mut Vec<String>) -> Ledger {
-        let loaded = host::load(self.root, Path::new(LEDGER), STATE_LIMIT)
-            .map_err(|e| e.to_string())
-            .and_then(|bytes| bytes.map_or(Ok(Ledger::default()), |bytes| Ledger::parse(&bytes)));
-        loaded.unwrap_or_else(|why| {
+    /// The ledger, and whether a new one may take its place: not where the old one is there and a disk or a want of
+    /// memory keeps it from us. It may be read again next time, and no host would know which ids are ours.
+    fn load_ledger(&self, notes: &mut Vec<String>) -> (Ledger, bool) {
+        let loaded = match host::load(self.root, Path::new(LEDGER), STATE_LIMIT) {
+            Ok(None) => return (Ledger::default(), true),
+            Ok(Some(bytes)) => Ledger::parse(&bytes).map_err(|why| (why, true)),
+            Err(error) => Err((error.to_string(), error.kind() != ErrorKind::File)),
+        };
+        loaded.map(|ledger| (ledger, true)).unwrap_or_else(|(why, is_replaceable)| {
             notes.push(format!("{LEDGER}: {why}; accounts are taken over again by their UID"));
-            Ledger::default()
+            (Ledger::default(), is_replaceable)
         })
     }
 

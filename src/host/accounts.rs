@@ -211,7 +211,7 @@ pub fn create_empty(root: &Root) -> Result<bool, Error> {
     let etc = match root.try_walk(Path::new(ETC), Demand::TrustedLinks)? {
         Err(Errno::NOENT) => {
             let top = root.walk(Path::new("/"), Demand::TrustedLinks)?;
-            let etc = top.create_dir("etc", Mode::RWXU).at("cannot make", top.path("etc"))?;
+            let etc = top.create_dir("etc", Mode::from_raw_mode(0o755)).at("cannot make", top.path("etc"))?;
             rustix::fs::fchmod(&etc, Mode::from_raw_mode(0o755)).at("cannot set the mode of", etc.own_path())?;
             top.sync().at("cannot put on disk", top.own_path())?;
             etc
