@@ -25,18 +25,13 @@ echo '[{"Name": "people", "GID": 2000, "Members": ["alice", "bob"]}, {"Name": "o
   scan_file >"$root/srv/groups.json"
 
 # Everything that a sync may change, as it was, to be put back before each kill.
-places=(etc home var/lib run)
+mkdir "$root/var/lib/ddum" && chmod 0700 "$root/var/lib/ddum"
+places=(etc home var/lib/ddum run)
 mkdir "$work/before" "$work/reference"
-for each in "${places[@]}"; do
-  mkdir -p "$work/before/$(dirname -- "$each")"
-  cp -a "$root/$each" "$work/before/$each"
-done
+(cd -- "$root" && cp -a --parents "${places[@]}" "$work/before")
 restore() {
-  local each
-  for each in "${places[@]}"; do
-    rm -rf --one-file-system "${root:?}/$each"
-    cp -a "$work/before/$each" "$root/$each"
-  done
+  (cd -- "$root" && rm -rf --one-file-system "${places[@]}")
+  (cd -- "$work/before" && cp -a --parents "${places[@]}" "$root")
 }
 
 # traced STRACE-OPTIONS...: a sync under strace; only the sync is traced into the root.
@@ -96,8 +91,6 @@ whole() {
   done
 }
 
-remains() { (cd -- "$root" && find "${places[@]}" -name '.ddum*' -printf '/%p '); }
-
 # Another tool gets on with what was left, and the next sync brings everything to where it should be.
 mended() {
   local started file left
@@ -113,15 +106,10 @@ mended() {
   done
   summary | cmp -s - "$work/reference/homes" ||
     torn "after the next sync the homes differ: $(summary | diff "$work/reference/homes" - | head -n 5)"
-  # A file of ddum's own state may be another ddum's work of this moment, so only one that is old is taken for left
-  # behind. An update that has nothing else to do must clear it away.
-  left=$(remains)
-  [[ $left != *etc/* && $left != *home/* ]] || torn "after the next sync this is left: $left"
-  (cd -- "$root" && find "${places[@]}" -name '.ddum*' -exec touch --date '10 minutes ago' '{}' +)
+  left=$(cd -- "$root" && find "${places[@]}" -name '.ddum*' -printf '/%p ')
+  [[ -z $left ]] || torn "after the next sync this is left: $left"
   ddum "${tables[@]}" sync
   [[ $status == 0 && -z $out ]] || torn "the sync after the next still has something to do: $out $err"
-  left=$(remains)
-  [[ -z $left ]] || torn "ten minutes later this is left: $left"
 }
 
 echo "# ${#points[@]} steps: $(printf '%s\n' "${points[@]}" | cut -d' ' -f1 | uniq -c | awk '{ printf "%s%s %s", sep, $1, $2; sep = ", " }')"

@@ -35,6 +35,9 @@ begin() {
   ip link set lo up
   umask 022
   work=$area/work/$name-$suite
+  mkdir -p "$area/work"
+  exec {lock}>"$work.lock"
+  flock --nonblock "$lock" || die "this test is running already"
   rm -rf --one-file-system "$work"
   root=$work/root
   mkdir -p "$root" "$work/run"
@@ -63,6 +66,7 @@ finish() {
 }
 
 die() {
+  finished=1
   echo "FAILED: $*" >&2
   exit 1
 }
