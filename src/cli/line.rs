@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::options::{Flag, Known, OPTIONS};
-use super::{Command, DEFAULT_PIDFILE, Options, WORDS, Word};
+use super::{Command, DEFAULT_PIDFILE, Options, WORDS, Word, group, key, tables, user};
 use crate::config::{Source, Verbosity};
 use crate::error::{Error, ErrorKind, printable};
 use crate::spelling::nearest;
@@ -93,6 +93,10 @@ impl Line {
             Word::Check => Command::Check,
             Word::Status => Command::Status { json: self.has(Flag::Json) },
             Word::Help => Command::Help(usage::MAIN),
+            Word::Tables => Command::Tables(tables::parse(&self)?),
+            Word::User => Command::User(user::parse(&self)?),
+            Word::Group => Command::Group(group::parse(&self)?),
+            Word::Key => Command::Key(key::parse(&self)?),
         };
         Ok((options, command))
     }
@@ -114,7 +118,7 @@ impl Line {
     }
 }
 
-fn source(value: &OsString) -> Source {
+pub(super) fn source(value: &OsString) -> Source {
     if value == "-" { Source::Stdin } else { Source::File(value.into()) }
 }
 

@@ -1,9 +1,14 @@
 //! The command line: arguments in, options and a command out. Nothing is done here.
 
+pub mod group;
+pub mod key;
 mod line;
 mod options;
+pub mod tables;
 #[cfg(test)]
 mod tests;
+pub mod user;
+mod verbs;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -54,6 +59,14 @@ pub enum Command {
         /// As it was stored.
         json: bool,
     },
+    /// Make the tables, or show them.
+    Tables(tables::Verb),
+    /// Show or change items of the Users table.
+    User(user::Verb),
+    /// Show or change items of the Groups table.
+    Group(group::Verb),
+    /// Show or change the keys of a user.
+    Key(key::Verb),
     /// Print this text.
     Help(&'static str),
     /// Print the version.
@@ -68,10 +81,22 @@ enum Word {
     Check,
     Status,
     Help,
+    Tables,
+    User,
+    Group,
+    Key,
 }
 
-const WORDS: [(&str, Word); 4] =
-    [("sync", Word::Sync), ("check", Word::Check), ("status", Word::Status), ("help", Word::Help)];
+const WORDS: [(&str, Word); 8] = [
+    ("sync", Word::Sync),
+    ("check", Word::Check),
+    ("status", Word::Status),
+    ("help", Word::Help),
+    ("tables", Word::Tables),
+    ("user", Word::User),
+    ("group", Word::Group),
+    ("key", Word::Key),
+];
 
 impl Word {
     fn usage(self) -> &'static str {
@@ -81,6 +106,10 @@ impl Word {
             Self::Check => usage::CHECK,
             Self::Status => usage::STATUS,
             Self::Help => usage::HELP,
+            Self::Tables => usage::TABLES,
+            Self::User => usage::USER,
+            Self::Group => usage::GROUP,
+            Self::Key => usage::KEY,
         }
     }
 
@@ -96,6 +125,7 @@ impl Word {
     fn takes_arguments(self) -> bool {
         match self {
             Self::Daemon | Self::Sync | Self::Check | Self::Status | Self::Help => false,
+            Self::Tables | Self::User | Self::Group | Self::Key => true,
         }
     }
 }

@@ -17,6 +17,33 @@ pub(super) enum Flag {
     Quiet,
     Version,
     Help,
+    Yes,
+    Uid,
+    UidRange,
+    Gid,
+    Group,
+    RealName,
+    Home,
+    Shell,
+    Key,
+    PasswordHashStdin,
+    PasswordChanged,
+    MinDays,
+    MaxDays,
+    WarnDays,
+    DisableDays,
+    Expires,
+    Unset,
+    Expired,
+    WithoutKeys,
+    Members,
+    Administrators,
+    AsAdministrators,
+    MeFromEnv,
+    Account,
+    Tag,
+    NoBackups,
+    NoProtection,
 }
 
 /// An option.
@@ -37,7 +64,21 @@ const fn value(flag: Flag, letter: Option<char>, name: &'static str, words: &'st
     Known { flag, letter, name, takes_value: true, words }
 }
 
-pub(super) const EVERY: &[Word] = &[Word::Daemon, Word::Sync, Word::Check, Word::Status, Word::Help];
+pub(super) const EVERY: &[Word] = &[
+    Word::Daemon,
+    Word::Sync,
+    Word::Check,
+    Word::Status,
+    Word::Help,
+    Word::Tables,
+    Word::User,
+    Word::Group,
+    Word::Key,
+];
+const USER: &[Word] = &[Word::User];
+const GROUP: &[Word] = &[Word::Group];
+const ACCOUNTS: &[Word] = &[Word::User, Word::Group];
+const TABLES: &[Word] = &[Word::Tables];
 const READERS: &[Word] = &[Word::Daemon, Word::Sync, Word::Check];
 
 /// Every option: its letter, its name, the commands that have it. The parser takes none but these.
@@ -47,11 +88,38 @@ pub(super) const OPTIONS: &[Known] = &[
     value(Flag::Pidfile, Some('p'), "pidfile", &[Word::Daemon]),
     value(Flag::Root, None, "root", EVERY),
     value(Flag::Users, None, "users", READERS),
-    value(Flag::Groups, None, "groups", READERS),
-    flag(Flag::DryRun, None, "dry-run", &[Word::Sync]),
-    flag(Flag::Json, None, "json", &[Word::Status]),
+    value(Flag::Groups, None, "groups", &[Word::Daemon, Word::Sync, Word::Check, Word::User]),
+    flag(Flag::DryRun, None, "dry-run", &[Word::Sync, Word::Tables, Word::User, Word::Group, Word::Key]),
+    flag(Flag::Json, None, "json", &[Word::Status, Word::Tables, Word::User, Word::Group, Word::Key]),
     flag(Flag::Verbose, Some('v'), "verbose", EVERY),
     flag(Flag::Quiet, Some('q'), "quiet", EVERY),
     flag(Flag::Version, Some('V'), "version", EVERY),
     flag(Flag::Help, Some('h'), "help", EVERY),
+    flag(Flag::Yes, Some('y'), "yes", &[Word::User, Word::Group, Word::Key]),
+    value(Flag::Uid, None, "uid", USER),
+    value(Flag::UidRange, None, "uid-range", USER),
+    value(Flag::Gid, None, "gid", ACCOUNTS),
+    value(Flag::Group, None, "group", USER),
+    value(Flag::RealName, None, "real-name", USER),
+    value(Flag::Home, None, "home", USER),
+    value(Flag::Shell, None, "shell", USER),
+    value(Flag::Key, None, "key", USER),
+    flag(Flag::PasswordHashStdin, None, "password-hash-stdin", ACCOUNTS),
+    value(Flag::PasswordChanged, None, "password-changed", USER),
+    value(Flag::MinDays, None, "min-days", USER),
+    value(Flag::MaxDays, None, "max-days", USER),
+    value(Flag::WarnDays, None, "warn-days", USER),
+    value(Flag::DisableDays, None, "disable-days", USER),
+    value(Flag::Expires, None, "expires", &[Word::User, Word::Key]),
+    value(Flag::Unset, None, "unset", ACCOUNTS),
+    flag(Flag::Expired, None, "expired", USER),
+    flag(Flag::WithoutKeys, None, "without-keys", USER),
+    value(Flag::Members, None, "members", GROUP),
+    value(Flag::Administrators, None, "administrators", GROUP),
+    flag(Flag::AsAdministrators, None, "as-administrators", GROUP),
+    flag(Flag::MeFromEnv, None, "me-from-env", &[Word::Key]),
+    value(Flag::Account, None, "account", TABLES),
+    value(Flag::Tag, None, "tag", TABLES),
+    flag(Flag::NoBackups, None, "no-backups", TABLES),
+    flag(Flag::NoProtection, None, "no-protection", TABLES),
 ];

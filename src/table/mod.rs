@@ -5,7 +5,10 @@
 
 mod client;
 mod credentials;
+pub mod edit;
 mod fault;
+mod identity;
+pub mod ids;
 pub mod item;
 mod scan;
 pub mod snapshot;
@@ -16,11 +19,12 @@ use aws_sdk_dynamodb::Client;
 use crate::account::{Accounts, Day, Group, User};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Rejection, Table};
-use fault::Doing;
+use fault::{Act, Doing};
 use item::Defaults;
-use scan::{Item, Tally};
+use scan::{Item, Tally, What};
 
 pub use client::Patience;
+pub use identity::caller;
 
 /// The two tables, and a client for them.
 ///
@@ -31,6 +35,9 @@ pub struct Tables {
     client: Client,
     region: String,
     patience: Patience,
+    users: String,
+    groups: String,
+    role: Option<String>,
 }
 
 /// What the tables say, whole.
@@ -67,7 +74,14 @@ impl Tables {
     /// As [`connect`](Self::connect).
     pub async fn connect_with(config: &Config, patience: Patience) -> Result<Self, Error> {
         let (client, region) = client::connect(config, &patience).await?;
-        Ok(Self { client, region, patience })
+        Ok(Self {
+            client,
+            region,
+            patience,
+            users: config.user_table_name.clone(),
+            groups: config.group_table_name.clone(),
+            role: config.assume_role_arn.clone(),
+        })
     }
 
     /// The region of the tables.
@@ -94,18 +108,33 @@ impl Tables {
     }
 
     async fn scan_both(&self, config: &Config, today: Day) -> Result<Scan, Error> {
-        let Self { client, region, patience } = self;
-        let consistent = config.consistent_read;
+        let what = What { consistent: config.consistent_read, attributes: &[] };
         let mut tally = Tally::default();
         let mut collection = Collection::new(&config.user_defaults, today);
         // One after the other: at the same time they would need two pages of memory and twice the read capacity at once.
-        let role = config.assume_role_arn.as_deref();
-        let users = Doing { table: &config.user_table_name, key: "user_table_name", region, role };
-        scan::scan(client, &users, consistent, patience, &mut tally, |item| collection.user(item)).await?;
-        let groups = Doing { table: &config.group_table_name, key: "group_table_name", region, role };
-        scan::scan(client, &groups, consistent, patience, &mut tally, |item| collection.group(item)).await?;
-        let source = format!("tables {} and {} in {region}", users.table, groups.table);
-        Ok(collection.finish(tally, source))
+        for table in [Table::Users, Table::Groups] {
+            let doing = self.doing(&Act::SCAN, table);
+            let each = |item: &Item| collection.add(table, item);
+            scan::scan(&self.client, &doing, &what, &self.patience, &mut tally, each).await?;
+        }
+        Ok(collection.finish(tally, format!("tables {} and {} in {}", self.users, self.groups, self.region)))
+    }
+
+    /// The name that the configuration gives a table.
+    #[must_use]
+    pub fn name_of(&self, table: Table) -> &str {
+        match table {
+            Table::Users => &self.users,
+            Table::Groups => &self.groups,
+        }
+    }
+
+    fn doing<'a>(&'a self, act: &'a Act, table: Table) -> Doing<'a> {
+        let key = match table {
+            Table::Users => "user_table_name",
+            Table::Groups => "group_table_name",
+        };
+        Doing { act, table: self.name_of(table), key, region: &self.region, role: self.role.as_deref() }
     }
 }
 
