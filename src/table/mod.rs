@@ -10,7 +10,9 @@ mod fault;
 mod identity;
 pub mod ids;
 pub mod item;
+pub mod policy;
 mod scan;
+pub mod schema;
 pub mod snapshot;
 mod tls;
 
