@@ -342,3 +342,41 @@ fn without_the_ledger_an_account_is_taken_over_by_its_uid() {
     assert_eq!(host.files(), files);
     assert!(!host.ledger.users["alice"].created);
 }
+
+#[test]
+fn a_member_that_says_the_same_in_other_bytes_stays_as_it_is_written() {
+    let mut host = machine();
+    host.group = host.group.replace("10:local", "10: local,");
+    host.gshadow = Some(GSHADOW.replace("::local", ":: local,"));
+    let files = host.files();
+    host.update(vec![], vec![group("wheel", 10, &["local"])]);
+    assert_eq!(host.files(), files);
+}
+
+#[test]
+fn a_member_whose_backslash_would_end_the_line_costs_its_group_alone() {
+    let mut host = machine();
+    host.group = host.group.replace("10:local", "10:zed\\,local");
+    host.gshadow = Some(GSHADOW.replace("::local", "::zed\\,local"));
+    let (group_file, gshadow) = (host.group.clone(), host.gshadow.clone().unwrap());
+    host.update(vec![user("alice", 2001)], vec![group("wheel", 10, &["alice"]), group("devs", 3000, &["alice"])]);
+    assert!(host.refusals[0].contains("wheel") && host.refusals[0].contains("backslash"), "{:?}", host.refusals);
+    assert_eq!(host.group, group_file + "devs:x:3000:alice\n");
+    assert_eq!(host.gshadow.unwrap(), gshadow + "devs:!::alice\n");
+}
+
+#[test]
+fn without_a_plan_only_users_who_are_here_as_their_items_say_and_no_system_accounts_are_looked_after() {
+    let passwd = format!("{PASSWD}alice:x:2001:2001::/home/alice:/bin/sh\nbob:x:2002:2002::/srv/bob:/bin/sh\n");
+    let passwd = Lines::parse(passwd.into_bytes()).unwrap();
+    let daemon = User { home: HomeDir::new("/").unwrap(), ..user("daemon", 1) };
+    let users = vec![user("alice", 2001), user("bob", 2002), user("carol", 2003), user("local", 1001), daemon];
+    let accounts = Accounts::new(users, vec![], &mut Vec::new());
+    let names = |policy: &Policy| -> Vec<String> {
+        already_present(&accounts, &passwd, policy).iter().map(|p| p.user.name.to_string()).collect()
+    };
+    let mut policy = machine().policy;
+    assert_eq!(names(&policy), ["alice"]);
+    policy.allow_system_accounts = true;
+    assert_eq!(names(&policy), ["alice", "daemon"]);
+}
