@@ -11,5 +11,6 @@ pub mod say;
 pub mod status;
 pub mod sync;
 pub mod tables;
+mod told;
 pub mod update;
 pub mod user;
