@@ -440,6 +440,16 @@ fn of_two_who_change_an_item_the_second_gets_a_conflict() {
             1,
             "somebody else changed the keys of alice",
         ),
+        // As when the answer is lost and the request is made again.
+        (
+            "key disable alice laptop",
+            json!({
+                "UpdateExpression": "DELETE SSHPublicKeys :v ADD DisabledSSHPublicKeys :v",
+                "ExpressionAttributeValues": {":v": {"SS": [LAPTOP]}},
+            }),
+            0,
+            "",
+        ),
     ] {
         let emulator = std::sync::Arc::new(Emulator::with_tables());
         let mut alice = user_item("alice", 2001);
@@ -480,7 +490,7 @@ fn an_item_that_is_gone_is_not_half_made_again() {
     let office = Office::new("gone", &proxy.url());
     for (line, says) in [
         ("user set alice --shell /bin/zsh", "somebody deleted user alice"),
-        ("key add alice laptop.pub", "conflict"),
+        ("key add alice laptop.pub", "there is no user alice"),
         ("group join dev alice", "there is no group dev"),
     ] {
         emulator.put("Users", &[user_item("alice", 2001)]);

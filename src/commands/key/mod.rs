@@ -58,10 +58,12 @@ impl Desk {
         item.filter(|item| item.has("Name")).ok_or_else(|| self.missing(Table::Users, name))
     }
 
-    /// Makes a change of keys that were just read.
-    async fn change_keys(&self, name: &Name, change: &Change) -> Result<(), Error> {
+    /// Makes a change of keys that were just read. An answer that was lost and asked for again is no conflict: then
+    /// the keys are as they were to be, which `is_done` tells.
+    async fn change_keys(&self, name: &Name, change: &Change, is_done: impl Fn(&Stored) -> bool) -> Result<(), Error> {
         match self.tables.change(change).await? {
             Written::Done => Ok(()),
+            Written::Conflict(_) if is_done(&self.keys(name).await?) => Ok(()),
             Written::Conflict(_) => Err(failed(format!(
                 "conflict: somebody else changed the keys of {name} in the meantime; nothing was written; see 'ddum key \
                  list {name}'"
@@ -106,6 +108,7 @@ async fn add(desk: &Desk, who: &Who, file: &Source, expires: Option<&str>, writi
     }
     // The same key with other options or another comment takes the old one's place; ADD and DELETE on one attribute in
     // one request are not allowed, so the whole set is written, if it is still what was read.
+    let wanted = new.clone();
     let mut change = Change::of(Table::Users, &name);
     if old.is_empty() {
         change = change.adding(KEYS, new);
@@ -116,7 +119,7 @@ async fn add(desk: &Desk, who: &Who, file: &Source, expires: Option<&str>, writi
         change = change.edit(edit, &item);
     }
     if !writing.dry_run {
-        desk.change_keys(&name, &change).await?;
+        desk.change_keys(&name, &change, |now| wanted.iter().all(|line| has(now, KEYS, line))).await?;
     }
     let told: Vec<String> = keys.iter().map(|key| format!("+{}", known_as(key))).collect();
     desk.tell(writing, &[format!("~ keys {name}: {}", told.join(" "))])?;
@@ -136,9 +139,9 @@ async fn disable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
     let change = Change::of(Table::Users, &name)
         .containing(KEYS, &line)
         .deleting(KEYS, vec![line.clone()])
-        .adding(DISABLED, vec![line]);
+        .adding(DISABLED, vec![line.clone()]);
     if !chosen.writing.dry_run {
-        desk.change_keys(&name, &change).await?;
+        desk.change_keys(&name, &change, |now| !has(now, KEYS, &line) && has(now, DISABLED, &line)).await?;
     }
     desk.tell(chosen.writing, &[format!("~ keys {name}: -{known}")])?;
     if item.texts(KEYS).len() == 1 {
@@ -159,7 +162,7 @@ async fn enable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
         .deleting(DISABLED, vec![line.clone()])
         .adding(KEYS, vec![line.clone()]);
     if !chosen.writing.dry_run {
-        desk.change_keys(&name, &change).await?;
+        desk.change_keys(&name, &change, |now| has(now, KEYS, &line) && !has(now, DISABLED, &line)).await?;
     }
     desk.tell(chosen.writing, &[format!("~ keys {name}: +{}", named(&line))])?;
     Ok(exit::DONE)
@@ -177,9 +180,9 @@ async fn delete(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
     if !desk.confirm(&format!("Delete {known} of {name}?"), chosen.writing)? {
         return Ok(exit::DONE);
     }
-    let change = Change::of(Table::Users, &name).containing(attribute, &line).deleting(attribute, vec![line]);
+    let change = Change::of(Table::Users, &name).containing(attribute, &line).deleting(attribute, vec![line.clone()]);
     if !chosen.writing.dry_run {
-        desk.change_keys(&name, &change).await?;
+        desk.change_keys(&name, &change, |now| !has(now, attribute, &line)).await?;
     }
     desk.tell(chosen.writing, &[format!("~ keys {name}: -{known}")])?;
     if attribute == KEYS && item.texts(KEYS).len() == 1 {
@@ -221,6 +224,10 @@ fn already(item: &Stored, attribute: &str, name: &Name, wanted: &str, state: &st
 fn unknown(name: &Name, wanted: &str) -> Error {
     let wanted = printable(wanted);
     failed(format!("{name} has no key \"{wanted}\"; 'ddum key list {name}' shows those there are"))
+}
+
+fn has(item: &Stored, attribute: &str, line: &String) -> bool {
+    item.texts(attribute).contains(line)
 }
 
 fn is_same(line: &str, fingerprint: &str) -> bool {
