@@ -19,6 +19,7 @@ use crate::etc::{Databases, Found};
 use crate::ledger::{Ids, Ledger};
 
 pub use doubts::{Host, doubts};
+pub use users::already_present;
 
 /// What decides, beside the items and the files.
 #[derive(Clone, Copy, Debug)]
