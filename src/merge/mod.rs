@@ -6,6 +6,7 @@
 mod doubts;
 mod groups;
 mod ids;
+mod reverse;
 mod users;
 
 use std::collections::BTreeSet;
@@ -19,6 +20,7 @@ use crate::etc::{Databases, Found};
 use crate::ledger::{Ids, Ledger};
 
 pub use doubts::{Host, doubts};
+pub use reverse::{Files, Reversed, Which, reverse};
 
 /// What decides, beside the items and the files.
 #[derive(Clone, Copy, Debug)]
