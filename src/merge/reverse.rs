@@ -333,7 +333,7 @@ mod tests {
             (passwd("ann"), "ann:*:99999::::::\n", "in the future"),
             (passwd("ann"), &format!("ann:*:1:{long}:::::\n"), "PasswordAgeMinDays is 999999999; exported as 99999"),
             (passwd("ann"), &format!("ann:*:1:::::{long}:\n"), "without AccountExpireDate"),
-            (passwd("a:n"), "", "line 1"),
+            (format!(" {}", passwd("ann")), "", "line 1: it begins with a blank"),
             (passwd("ann$"), "", "! user ann$: Name: it holds '$'"),
             ("ann:x:1001:65535::/h:/bin/sh\n".into(), "", "GID: 65535"),
             ("ann:x:1001:1:a\tb:/h:/bin/sh\n".into(), "", "RealName: "),

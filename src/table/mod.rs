@@ -9,6 +9,7 @@ mod fault;
 pub mod item;
 mod scan;
 pub mod snapshot;
+mod store;
 mod tls;
 
 use aws_sdk_dynamodb::Client;
@@ -21,6 +22,9 @@ use item::Defaults;
 use scan::{Item, Tally};
 
 pub use client::Patience;
+pub use item::view::{Attribute, Watched};
+pub use snapshot::Document;
+pub use store::{Record, Stored};
 
 /// The two tables, and a client for them.
 ///
@@ -50,6 +54,8 @@ pub struct Scan {
     pub consumed_capacity: f64,
     /// Where the items came from, such as `tables Users and Groups in us-east-1`.
     pub source: String,
+    /// The items of the name that was watched, the refused ones too.
+    pub watched: Vec<Watched>,
 }
 
 impl Tables {
@@ -83,8 +89,39 @@ impl Tables {
     /// [`ErrorKind::Table`] when a table is missing or denied, when credentials are missing or refused, or when an
     /// answer is not what a table holds; [`ErrorKind::Unreachable`] when waiting may help. Half a table is never used.
     pub async fn scan(&self, config: &Config, today: Day) -> Result<Scan, Error> {
+        self.scan_watching(config, today, None).await
+    }
+
+    /// The same, with the items of one name shown.
+    ///
+    /// # Errors
+    /// As [`scan`](Self::scan).
+    pub async fn scan_watching(&self, config: &Config, today: Day, name: Option<&str>) -> Result<Scan, Error> {
+        let mut collection = Collection::new(&config.user_defaults, today, name);
+        let tally = self.items(config, |table, item| collection.add(table, item)).await?;
+        let source = format!("tables {} and {} in {}", config.user_table_name, config.group_table_name, self.region);
+        Ok(collection.finish(tally, source))
+    }
+
+    /// Both tables to their ends, as documents that [`snapshot::read`] takes.
+    ///
+    /// # Errors
+    /// As [`scan`](Self::scan).
+    pub async fn documents(&self, config: &Config) -> Result<[Document; 2], Error> {
+        let mut documents = [Document::default(), Document::default()];
+        let [users, groups] = &mut documents;
+        self.items(config, |table, item| match table {
+            Table::Users => users.add(item),
+            Table::Groups => groups.add(item),
+        })
+        .await?;
+        Ok(documents)
+    }
+
+    /// Hands every item of both tables to `each`; on an error, what `each` was given must be thrown away.
+    async fn items(&self, config: &Config, mut each: impl FnMut(Table, &Item)) -> Result<Tally, Error> {
         let limit = self.patience.scan;
-        match tokio::time::timeout(limit, self.scan_both(config, today)).await {
+        match tokio::time::timeout(limit, self.items_of_both(config, &mut each)).await {
             Ok(result) => result,
             Err(_) => {
                 let message = format!("the tables were not read within {limit:?}; accounts left as they were");
@@ -93,19 +130,21 @@ impl Tables {
         }
     }
 
-    async fn scan_both(&self, config: &Config, today: Day) -> Result<Scan, Error> {
+    async fn items_of_both(&self, config: &Config, each: &mut impl FnMut(Table, &Item)) -> Result<Tally, Error> {
         let Self { client, region, patience } = self;
-        let consistent = config.consistent_read;
         let mut tally = Tally::default();
-        let mut collection = Collection::new(&config.user_defaults, today);
         // One after the other: at the same time they would need two pages of memory and twice the read capacity at once.
-        let role = config.assume_role_arn.as_deref();
-        let users = Doing { table: &config.user_table_name, key: "user_table_name", region, role };
-        scan::scan(client, &users, consistent, patience, &mut tally, |item| collection.user(item)).await?;
-        let groups = Doing { table: &config.group_table_name, key: "group_table_name", region, role };
-        scan::scan(client, &groups, consistent, patience, &mut tally, |item| collection.group(item)).await?;
-        let source = format!("tables {} and {} in {region}", users.table, groups.table);
-        Ok(collection.finish(tally, source))
+        for table in [Table::Users, Table::Groups] {
+            let doing = Doing {
+                table: store::table_name(config, table),
+                key: store::table_key(table),
+                region,
+                role: config.assume_role_arn.as_deref(),
+            };
+            let each = |item: &Item| each(table, item);
+            scan::scan(client, &doing, config.consistent_read, patience, &mut tally, each).await?;
+        }
+        Ok(tally)
     }
 }
 
@@ -118,10 +157,13 @@ struct Collection<'a> {
     rejections: Vec<Rejection>,
     users_seen: usize,
     groups_seen: usize,
+    /// The name whose items are shown.
+    name: Option<&'a str>,
+    watched: Vec<Watched>,
 }
 
 impl<'a> Collection<'a> {
-    fn new(defaults: &'a Defaults, today: Day) -> Self {
+    fn new(defaults: &'a Defaults, today: Day, name: Option<&'a str>) -> Self {
         Self {
             defaults,
             today,
@@ -130,10 +172,17 @@ impl<'a> Collection<'a> {
             rejections: Vec::new(),
             users_seen: 0,
             groups_seen: 0,
+            name,
+            watched: Vec::new(),
         }
     }
 
     fn add(&mut self, table: Table, item: &Item) {
+        if let Some(name) = self.name
+            && item.get("Name").and_then(|value| value.as_s().ok()).is_some_and(|text| text == name)
+        {
+            self.watched.push(Watched::new(table, item, self.defaults));
+        }
         match table {
             Table::Users => self.user(item),
             Table::Groups => self.group(item),
@@ -170,6 +219,7 @@ impl<'a> Collection<'a> {
             pages: tally.pages,
             consumed_capacity: tally.consumed_capacity,
             source,
+            watched: self.watched,
         }
     }
 }
