@@ -1,5 +1,6 @@
 //! The command line: arguments in, options and a command out. Nothing is done here.
 
+mod export;
 mod line;
 mod options;
 #[cfg(test)]
@@ -11,6 +12,7 @@ use std::path::PathBuf;
 use crate::config::{Source, Verbosity};
 use crate::error::Error;
 use crate::usage;
+pub use export::{Export, Part, Target};
 use line::{Line, unknown_option, wrong};
 use options::{Known, OPTIONS};
 
@@ -54,6 +56,15 @@ pub enum Command {
         /// As it was stored.
         json: bool,
     },
+    /// Tell what decides how one name looks on this host.
+    Explain {
+        /// The name of a user, a group or both.
+        name: String,
+        /// For programs.
+        json: bool,
+    },
+    /// Accounts of this host to the tables, or to files.
+    Export(Export),
     /// Print this text.
     Help(&'static str),
     /// Print the version.
@@ -67,11 +78,19 @@ enum Word {
     Sync,
     Check,
     Status,
+    Explain,
+    Export,
     Help,
 }
 
-const WORDS: [(&str, Word); 4] =
-    [("sync", Word::Sync), ("check", Word::Check), ("status", Word::Status), ("help", Word::Help)];
+const WORDS: [(&str, Word); 6] = [
+    ("sync", Word::Sync),
+    ("check", Word::Check),
+    ("status", Word::Status),
+    ("explain", Word::Explain),
+    ("export", Word::Export),
+    ("help", Word::Help),
+];
 
 impl Word {
     fn usage(self) -> &'static str {
@@ -80,6 +99,8 @@ impl Word {
             Self::Sync => usage::SYNC,
             Self::Check => usage::CHECK,
             Self::Status => usage::STATUS,
+            Self::Explain => usage::EXPLAIN,
+            Self::Export => usage::EXPORT,
             Self::Help => usage::HELP,
         }
     }
@@ -95,6 +116,7 @@ impl Word {
     /// Whether words may follow that are no commands.
     fn takes_arguments(self) -> bool {
         match self {
+            Self::Explain | Self::Export => true,
             Self::Daemon | Self::Sync | Self::Check | Self::Status | Self::Help => false,
         }
     }

@@ -19,9 +19,22 @@ const LONGEST: u64 = 1 << 20;
 /// # Errors
 /// [`ErrorKind::Config`] when it cannot be read, or is wrong.
 pub fn load(options: &Options) -> Result<(Config, Vec<String>), Error> {
+    load_unless(options, options.users.is_some())
+}
+
+/// As [`load`], for commands that a person gives on a machine that is no managed host: the usual configuration may be
+/// missing, and the environment says who and where one is.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_if_there(options: &Options) -> Result<(Config, Vec<String>), Error> {
+    load_unless(options, true)
+}
+
+fn load_unless(options: &Options, may_be_missing: bool) -> Result<(Config, Vec<String>), Error> {
     let path = &path(options);
     let (text, mode) = match read(path) {
-        Err(error) if error.kind() == NotFound && options.config.is_none() && options.users.is_some() => {
+        Err(error) if error.kind() == NotFound && options.config.is_none() && may_be_missing => {
             return Ok((Config::default(), Vec::new()));
         }
         read => read.context(ErrorKind::Config, format!("cannot read the configuration {}", path.display()))?,

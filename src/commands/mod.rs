@@ -3,6 +3,8 @@
 pub mod check;
 pub mod configuration;
 pub mod daemon;
+pub mod explain;
+pub mod export;
 pub mod report;
 pub mod say;
 pub mod status;

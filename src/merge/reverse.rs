@@ -148,7 +148,9 @@ fn user(entry: &PasswdEntry, files: &Files, which: Which, notes: &mut Vec<String
     let Some(shadow) = &shadow else { return Ok(user) };
     user.last_change = match date(&shadow.last_change) {
         Some(day) if day.number() == 0 => {
-            note("must change its password at the next login, which no item can say; hosts write 1970-01-02".to_owned());
+            note(
+                "must change its password at the next login, which no item can say; hosts write 1970-01-02".to_owned(),
+            );
             Some(day)
         }
         Some(day) if day.number() > which.today.number() => {
@@ -254,7 +256,8 @@ impl Reversed {
                 .collect();
             if !members.is_empty() {
                 let (name, gid, members) = (printable(&entry.name), entry.gid, members.join(", "));
-                notes.push(format!("group {name}: GID {gid} is a system group's; not exported, with members {members}"));
+                notes
+                    .push(format!("group {name}: GID {gid} is a system group's; not exported, with members {members}"));
             }
         }
         notes.sort_unstable();
@@ -312,7 +315,10 @@ mod tests {
         let [ann] = &reversed.users[..] else { panic!("{reversed:?}") };
         assert_eq!((ann.uid.get(), ann.gid.get(), ann.home.as_str()), (1001, 100, "/home/ann"));
         assert_eq!(ann.password.as_ref().unwrap().expose(), "$6$s$h");
-        assert_eq!((ann.min_age, ann.max_age, ann.warn_period, ann.inactivity_period), (Some(1), Some(90), Some(7), Some(14)));
+        assert_eq!(
+            (ann.min_age, ann.max_age, ann.warn_period, ann.inactivity_period),
+            (Some(1), Some(90), Some(7), Some(14))
+        );
         assert_eq!(ann.last_change.unwrap().to_string(), "2025-03-09");
         assert_eq!(ann.expire_date.unwrap().number(), 21000);
         let [ops] = &reversed.groups[..] else { panic!("{reversed:?}") };

@@ -52,7 +52,8 @@ impl Record {
     /// A user. Without `shadow` nothing is known of its password and ageing, without `keys` nothing of its keys.
     #[must_use]
     pub fn user(user: &User, shadow: bool, keys: bool) -> Self {
-        let known = |attribute: &&str| (shadow || !SHADOW.contains(attribute)) && (keys || *attribute != "SSHPublicKeys");
+        let known =
+            |attribute: &&str| (shadow || !SHADOW.contains(attribute)) && (keys || *attribute != "SSHPublicKeys");
         let known: Vec<&str> = USER_ATTRIBUTES.into_iter().filter(known).collect();
         Self::new(Table::Users, user.name.as_str(), encode::of_user(user), known)
     }

@@ -26,8 +26,10 @@ impl Document {
         // In order of attribute: the same table gives the same file.
         let mut attributes: Vec<(&String, &AttributeValue)> = item.iter().collect();
         attributes.sort_unstable_by_key(|(attribute, _)| (*attribute != "Name", *attribute));
-        let fields: Vec<String> =
-            attributes.into_iter().map(|(attribute, value)| format!("{}: {}", json!(attribute), typed(value))).collect();
+        let fields: Vec<String> = attributes
+            .into_iter()
+            .map(|(attribute, value)| format!("{}: {}", json!(attribute), typed(value)))
+            .collect();
         self.items.push((name, format!("{{{}}}", fields.join(", "))));
     }
 
@@ -91,7 +93,10 @@ mod tests {
             item.insert("Name".into(), AttributeValue::S(name.into()));
             item.insert("B".into(), AttributeValue::B(aws_sdk_dynamodb::primitives::Blob::new("hi\n")));
             item.insert("Keys".into(), AttributeValue::Ss(vec!["z".into(), "a\"".into()]));
-            item.insert("Map".into(), AttributeValue::M([("x".into(), AttributeValue::L(vec![AttributeValue::Null(true)]))].into()));
+            item.insert(
+                "Map".into(),
+                AttributeValue::M([("x".into(), AttributeValue::L(vec![AttributeValue::Null(true)]))].into()),
+            );
             document.add(&item);
         }
         let line = |name: &str| {

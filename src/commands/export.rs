@@ -1,0 +1,348 @@
+//! `ddum export`: the accounts of this host to the tables or to files, or the tables to files.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::update::{STATE_LIMIT, today};
+use super::{configuration, say};
+use crate::account::{Group, PublicKey, User};
+use crate::cli::{Export, Options, Part, Target};
+use crate::config::{Config, Verbosity};
+use crate::error::{Context, Error, ErrorKind, Table, exit, printable};
+use crate::etc::{Entry, Lines, LoginDefs};
+use crate::host::{self, HomeLook, HomeOf, Root, Stop};
+use crate::merge::{self, Change, Files, Refusal, Reversed, Which};
+use crate::table::{Document, Record, Stored, Tables};
+
+/// No account file is larger, in bytes.
+const LARGEST: u64 = 64 << 20;
+
+/// What an export did, or in a dry run would do.
+#[derive(Debug, Default)]
+struct Report {
+    changes: Vec<Change>,
+    /// Accounts that the table has as they are here.
+    unchanged: Vec<String>,
+    refusals: Vec<Refusal>,
+    notes: Vec<String>,
+    /// Where it went.
+    target: String,
+}
+
+/// Runs the command and gives the exit status: [`exit::REFUSED`] when an account was not exported whole.
+///
+/// # Errors
+/// When the accounts cannot be read, or nothing more can be written.
+pub async fn run(options: &Options, export: &Export) -> Result<u8, Error> {
+    let quiet = options.verbosity == Verbosity::Quiet;
+    let mut report = match &export.to_files {
+        Some(targets) if export.from_tables => snapshot(options, export, targets).await?,
+        Some(targets) => to_files(options, export, targets)?,
+        None => to_tables(options, export, quiet).await?,
+    };
+    report.refusals.sort();
+    for note in &report.notes {
+        log::warn!("{note}");
+    }
+    let holds_data = export.to_files.as_ref().is_some_and(|targets| targets.contains(&Target::Stdout));
+    if export.json {
+        say::lines([report.to_json(export.dry_run)])?;
+    } else if holds_data {
+        // Standard output is a table now.
+        for refusal in &report.refusals {
+            log::warn!("{refusal}");
+        }
+    } else if !quiet {
+        let unchanged = report.unchanged.iter().filter(|_| options.verbosity == Verbosity::Verbose);
+        let changes = report.changes.iter().map(ToString::to_string);
+        let unchanged = unchanged.map(|name| format!("= {name}: as the table has it"));
+        say::lines(changes.chain(unchanged).chain(report.refusals.iter().map(ToString::to_string)))?;
+    }
+    log::info!("{}", report.summary(export.dry_run));
+    Ok(if report.refusals.is_empty() { exit::DONE } else { exit::REFUSED })
+}
+
+/// The configuration with what the command line says otherwise.
+fn config(options: &Options, export: &Export) -> Result<Config, Error> {
+    let (mut config, warnings) = configuration::load_if_there(options)?;
+    for warning in &warnings {
+        log::warn!("{warning}");
+    }
+    let set = |setting: &mut String, value: &Option<String>| {
+        if let Some(value) = value {
+            setting.clone_from(value);
+        }
+    };
+    set(&mut config.user_table_name, &export.user_table);
+    set(&mut config.group_table_name, &export.group_table);
+    config.aws_region = export.region.clone().or(config.aws_region);
+    if export.profile.is_some() {
+        // Who names a profile means its credentials, not those of the configuration.
+        (config.aws_access_key, config.aws_secret_key, config.aws_session_token) = (None, None, None);
+        config.aws_profile.clone_from(&export.profile);
+    }
+    if config.user_table_name == config.group_table_name {
+        let table = printable(&config.user_table_name);
+        let message = format!("\"{table}\" cannot be both the Users and the Groups table");
+        return Err(Error::new(ErrorKind::Usage, message));
+    }
+    Ok(config)
+}
+
+async fn snapshot(options: &Options, export: &Export, targets: &[Target; 2]) -> Result<Report, Error> {
+    let config = config(options, export)?;
+    let tables = Tables::connect(&config).await?;
+    let documents = tables.documents(&config).await?;
+    let target = format!(
+        "{} users and {} groups of tables {} and {} in {}",
+        documents[0].count(),
+        documents[1].count(),
+        config.user_table_name,
+        config.group_table_name,
+        tables.region()
+    );
+    write(documents, targets, export.dry_run)?;
+    Ok(Report { target, ..Report::default() })
+}
+
+fn to_files(options: &Options, export: &Export, targets: &[Target; 2]) -> Result<Report, Error> {
+    let (records, mut report) = records(options, export)?;
+    let mut documents = [Document::default(), Document::default()];
+    for (record, text) in &records {
+        let [users, groups] = &mut documents;
+        match record.table() {
+            Table::Users => users.add_record(record),
+            Table::Groups => groups.add_record(record),
+        }
+        report.changes.push(Change::new('+', record.table().noun(), record.name(), text.clone()));
+    }
+    report.target = format!("{} users and {} groups", documents[0].count(), documents[1].count());
+    write(documents, targets, export.dry_run)?;
+    Ok(report)
+}
+
+/// Writes both or neither.
+fn write([users, groups]: [Document; 2], targets: &[Target; 2], dry_run: bool) -> Result<(), Error> {
+    if dry_run {
+        return Ok(());
+    }
+    let tables = [users.into_bytes(), groups.into_bytes()];
+    let mut files = Vec::new();
+    let mut out = None;
+    for (target, bytes) in targets.iter().zip(&tables) {
+        match target {
+            Target::File(path) => files.push((path.as_path(), bytes.as_slice())),
+            Target::Stdout => out = Some(bytes),
+        }
+    }
+    host::write_private(&files)?;
+    out.map_or(Ok(()), |bytes| say::bytes(bytes))
+}
+
+async fn to_tables(options: &Options, export: &Export, quiet: bool) -> Result<Report, Error> {
+    let config = config(options, export)?;
+    let (records, mut report) = records(options, export)?;
+    let (records, texts): (Vec<Record>, Vec<String>) = records.into_iter().unzip();
+    let tables = Tables::connect(&config).await?;
+    let stored = if export.dry_run {
+        tables.compare(&config, &records, export.overwrite).await?
+    } else {
+        let mut progress = say::Progress::new("items written", records.len(), quiet || export.json);
+        tables.store(&config, &records, export.overwrite, |done| progress.show(done)).await?
+    };
+    for ((record, text), stored) in records.iter().zip(texts).zip(stored) {
+        let (kind, name) = (record.table().noun(), record.name());
+        match stored {
+            Stored::Added => report.changes.push(Change::new('+', kind, name, text)),
+            Stored::Same => report.unchanged.push(format!("{kind} {name}")),
+            Stored::Changed(attributes) => {
+                report.changes.push(Change::new('~', kind, name, attributes.join(", ")));
+            }
+            Stored::Differs(attributes) => {
+                let attributes = attributes.join(", ");
+                let reason = format!(
+                    "the table has an item of that name with other values ({attributes}); left as it is, --overwrite \
+                     changes it"
+                );
+                report.refusals.push(Refusal::part(kind, name, reason));
+            }
+            Stored::Failed(why) => report.refusals.push(Refusal::part(kind, name, format!("{why}; not exported"))),
+        }
+    }
+    let region = tables.region();
+    report.target = format!("tables {} and {} in {region}", config.user_table_name, config.group_table_name);
+    Ok(report)
+}
+
+/// The accounts as items, each with what a line says of it.
+fn records(options: &Options, export: &Export) -> Result<(Vec<(Record, String)>, Report), Error> {
+    let root = Root::open(options.root.as_deref().unwrap_or(Path::new("/")))?;
+    let login_defs = host::load(&root, Path::new("/etc/login.defs"), STATE_LIMIT)?;
+    let login_defs = LoginDefs::parse(&login_defs.unwrap_or_default());
+    let (uid_min, gid_min) = (login_defs.uid_min, login_defs.gid_min);
+    let users_too = |part: &Part| if export.passwd == Part::No { Part::No } else { part.clone() };
+    let groups_too = |part: &Part| if export.group == Part::No { Part::No } else { part.clone() };
+    let files = Files {
+        passwd: lines(&root, &export.passwd, "passwd")?,
+        shadow: lines(&root, &users_too(&export.shadow), "shadow")?,
+        group: lines(&root, &export.group, "group")?,
+        gshadow: lines(&root, &groups_too(&export.gshadow), "gshadow")?,
+    };
+    let which = Which { uid_min, gid_min, all: export.all, today: today()? };
+    let Reversed { mut users, groups, refusals, notes } = merge::reverse(&files, which);
+    let mut report = Report { refusals, notes, ..Report::default() };
+    let keys_known = if export.passwd == Part::Host {
+        read_keys(&root, &mut users, &mut report)?
+    } else {
+        if !users.is_empty() {
+            report.notes.push("the users are not of this host, so they are exported without SSH keys".to_owned());
+        }
+        BTreeMap::new()
+    };
+    let users = users.iter().map(|user| {
+        let keys = keys_known.contains_key(user.name.as_str());
+        (Record::user(user, files.shadow.is_some(), keys), told_user(user, files.shadow.is_some()))
+    });
+    let groups = groups.iter().map(|group| (Record::group(group, files.gshadow.is_some()), told_group(group)));
+    Ok((users.chain(groups).collect(), report))
+}
+
+/// One of the account files; without gshadow a host can do.
+fn lines<E: Entry>(root: &Root, part: &Part, name: &str) -> Result<Option<Lines<E>>, Error> {
+    let bytes = match part {
+        Part::No => return Ok(None),
+        Part::File(path) => {
+            let size = std::fs::metadata(path).at("cannot read", path)?.len();
+            if size > LARGEST {
+                return Err(Error::new(ErrorKind::File, format!("{} has more than 64 MiB", path.display())));
+            }
+            std::fs::read(path).at("cannot read", path)?
+        }
+        Part::Host => {
+            let path = Path::new("/etc").join(name);
+            match host::read_account_file(root, &path)? {
+                Some(bytes) => bytes,
+                None if name == "gshadow" => return Ok(None),
+                None => {
+                    let path = root.display(&path);
+                    return Err(Error::new(ErrorKind::File, format!("{} is missing", path.display())));
+                }
+            }
+        }
+    };
+    Lines::parse(bytes).map(Some).map_err(|why| Error::new(ErrorKind::Unsafe, format!("{why}; nothing is exported")))
+}
+
+/// Gives the users their keys. The names in the answer are those whose keys are known, be it that there are none.
+fn read_keys(root: &Root, users: &mut [User], report: &mut Report) -> Result<BTreeMap<String, ()>, Error> {
+    let homes: Vec<HomeOf<'_>> =
+        users.iter().map(|u| HomeOf { uid: u.uid.get(), gid: u.gid.get(), home: u.home.as_str() }).collect();
+    // Who has no home of his own has no keys there either.
+    let has_home = |user: &User| !user.home.is_none_like() || user.uid.get() == 0;
+    let asked: Vec<HomeOf<'_>> =
+        homes.into_iter().zip(users.iter()).filter(|(_, user)| has_home(user)).map(|(home, _)| home).collect();
+    let looks = host::look_at_homes(root, &asked, &Stop::default())?;
+    let mut looks = looks.into_iter();
+    let mut known = BTreeMap::new();
+    for user in users.iter_mut() {
+        let look = if has_home(user) { looks.next().unwrap_or_default() } else { HomeLook::default() };
+        let name = user.name.as_str().to_owned();
+        if let Some(trouble) = look.trouble {
+            let reason = format!("{trouble}; exported without keys");
+            report.refusals.push(Refusal::part("keys", &name, reason));
+            continue;
+        }
+        if has_home(user) && !look.exists {
+            report.notes.push(format!("user {name}: has no home {}, so no keys", printable(user.home.as_str())));
+        }
+        if look.has_second {
+            report.notes.push(format!("user {name}: .ssh/authorized_keys2 is not exported; hosts write one file"));
+        }
+        user.keys = parse_keys(&name, &look.keys.unwrap_or_default(), report);
+        known.insert(name, ());
+    }
+    Ok(known)
+}
+
+fn parse_keys(name: &str, bytes: &[u8], report: &mut Report) -> Vec<PublicKey> {
+    let mut keys = Vec::new();
+    for (number, line) in (1..).zip(bytes.split(|byte| *byte == b'\n')) {
+        let line = line.trim_ascii();
+        if line.is_empty() || line.starts_with(b"#") {
+            continue;
+        }
+        let key = std::str::from_utf8(line).map_err(|_| "it is not UTF-8".to_owned()).and_then(PublicKey::new);
+        match key {
+            Ok(key) => keys.push(key),
+            Err(why) => {
+                let reason = format!("authorized_keys line {number}: {why}; not exported");
+                report.refusals.push(Refusal::part("keys", name, reason));
+            }
+        }
+    }
+    keys.sort_unstable();
+    keys.dedup();
+    keys
+}
+
+fn told_user(user: &User, shadow: bool) -> String {
+    let keys = match user.keys.len() {
+        0 => "no keys".to_owned(),
+        1 => "1 key".to_owned(),
+        count => format!("{count} keys"),
+    };
+    let password = match &user.password {
+        _ if !shadow => "password not read",
+        None => "no password",
+        Some(hash) if hash.expose().starts_with(['!', '*']) => "password locked",
+        Some(_) => "password set",
+    };
+    format!("uid {}, gid {}, {keys}, {password}", user.uid, user.gid)
+}
+
+fn told_group(group: &Group) -> String {
+    let members: Vec<&str> = group.members.iter().map(crate::account::Name::as_str).collect();
+    let members = if members.is_empty() { "(none)".to_owned() } else { members.join(",") };
+    format!("gid {}, members {members}", group.gid)
+}
+
+/// The report for programs.
+#[derive(Serialize)]
+struct Json<'a> {
+    dry_run: bool,
+    added: Vec<String>,
+    changed: Vec<String>,
+    unchanged: &'a [String],
+    refused: &'a [Refusal],
+    notes: &'a [String],
+}
+
+impl Report {
+    fn to_json(&self, dry_run: bool) -> String {
+        let of = |sign: char| {
+            let changes = self.changes.iter().filter(|change| change.sign == sign);
+            changes.map(|change| format!("{} {}", change.noun, change.name)).collect()
+        };
+        let (unchanged, refused, notes) = (&self.unchanged[..], &self.refusals[..], &self.notes[..]);
+        let json = Json { dry_run, added: of('+'), changed: of('~'), unchanged, refused, notes };
+        // Texts and lists of texts always serialise.
+        serde_json::to_string_pretty(&json).unwrap_or_default()
+    }
+
+    fn summary(&self, dry_run: bool) -> String {
+        let count = |sign: char| self.changes.iter().filter(|change| change.sign == sign).count();
+        let (added, changed, unchanged) = (count('+'), count('~'), self.unchanged.len());
+        let start = if dry_run { "dry run: " } else { "" };
+        let refused = self.refusals.len();
+        if self.target.starts_with("tables") {
+            format!(
+                "{start}{added} items added, {changed} changed, {unchanged} already as here, {refused} refused; {}",
+                self.target
+            )
+        } else {
+            format!("{start}{} written, {refused} refused", self.target)
+        }
+    }
+}
