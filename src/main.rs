@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use ddum::cli::{self, Command, Options};
 use ddum::commands::sync::Updater;
-use ddum::commands::{check, configuration, daemon, export, say, status, sync};
+use ddum::commands::{check, configuration, daemon, explain, export, say, status, sync};
 use ddum::config::Verbosity;
 use ddum::error::{Context, Error, ErrorKind, exit};
 use ddum::logging::{self, Place};
@@ -34,7 +34,10 @@ fn run() -> Result<u8, Error> {
             block_on(check::run(&updater, is_quiet(&options)))
         }
         Command::Daemon { foreground, pidfile } => daemon::run(&options, foreground, &pidfile),
-        Command::Explain { .. } => Ok(exit::DONE),
+        Command::Explain { name, json } => {
+            let updater = updater(&options, false)?;
+            block_on(explain::run(&updater, &name, json))
+        }
         Command::Export(what) => {
             for doubt in logging::start(Place::Foreground, options.verbosity, None) {
                 log::warn!("{doubt}");

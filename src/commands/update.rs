@@ -250,7 +250,7 @@ impl Update<'_> {
         }
     }
 
-    fn load_ledger(&self, notes: &mut Vec<String>) -> Ledger {
+    pub(super) fn load_ledger(&self, notes: &mut Vec<String>) -> Ledger {
         let loaded = host::load(self.root, Path::new(LEDGER), STATE_LIMIT)
             .map_err(|e| e.to_string())
             .and_then(|bytes| bytes.map_or(Ok(Ledger::default()), |bytes| Ledger::parse(&bytes)));
@@ -289,7 +289,7 @@ fn untouched(error: &Error) -> Error {
     Error::new(error.kind(), format!("{error}; accounts left as they were"))
 }
 
-fn parse(files: AccountFiles) -> Result<Databases, Error> {
+pub(super) fn parse(files: AccountFiles) -> Result<Databases, Error> {
     Databases::parse(files.passwd, files.shadow, files.group, files.gshadow)
         .map_err(|why| Error::new(ErrorKind::Unsafe, format!("/etc/{why}")))
 }
