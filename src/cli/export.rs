@@ -140,7 +140,7 @@ mod tests {
 
     fn export(text: &str) -> Result<Export, String> {
         match parse(format!("export {text}").split_whitespace().map(OsString::from)) {
-            Ok((_, Command::Export(export))) => Ok(export),
+            Ok((_, Command::Export(export))) => Ok(*export),
             Ok(other) => panic!("{other:?}"),
             Err(error) => Err(error.to_string()),
         }

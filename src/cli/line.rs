@@ -93,7 +93,7 @@ impl Line {
             Word::Check => Command::Check,
             Word::Status => Command::Status { json: self.has(Flag::Json) },
             Word::Explain => Command::Explain { name: self.one_name()?, json: self.has(Flag::Json) },
-            Word::Export => Command::Export(super::export::of(&self)?),
+            Word::Export => Command::Export(Box::new(super::export::of(&self)?)),
             Word::Help => Command::Help(usage::MAIN),
         };
         Ok((options, command))

@@ -64,7 +64,7 @@ pub enum Command {
         json: bool,
     },
     /// Accounts of this host to the tables, or to files.
-    Export(Export),
+    Export(Box<Export>),
     /// Print this text.
     Help(&'static str),
     /// Print the version.

@@ -272,7 +272,8 @@ impl View<'_> {
         let expired = account.is_some_and(|user| user.is_expired(self.policy.today));
         let home_fails = self.applied.refusals.iter().any(|r| r.kind == "home" && r.name == self.name);
         let keys = match account.filter(|_| is_present) {
-            Some(_) if expired => Some(0),
+            // That says enough.
+            Some(_) if expired => None,
             Some(user) if !home_fails => Some(user.keys.len()),
             _ => look.map(|(_, look)| key_lines(look).count()).or(Some(0)),
         };

@@ -97,7 +97,15 @@ impl Visit<'_> {
         let home = match self.root.try_walk(path, Demand::TrustedLinks).map_err(|error| error.to_string())? {
             Ok(home) => home,
             Err(Errno::NOENT) => return Ok(()),
-            Err(errno) => return Err(cannot("open the home", &self.root.display(path), errno)),
+            Err(errno) => {
+                return Err(match self.owner_of(path) {
+                    Some(owner) if owner != self.owner => {
+                        let path = shown(&self.root.display(path));
+                        format!("{path} belongs to uid {owner}, not to uid {}, who may not open it", self.owner)
+                    }
+                    _ => cannot("open the home", &self.root.display(path), errno),
+                });
+            }
         };
         look.exists = true;
         let stat = home.stat().map_err(|errno| cannot("look at", home.own_path(), errno))?;
@@ -122,6 +130,12 @@ impl Visit<'_> {
             Err(Errno::NOENT) => Ok(()),
             Err(errno) => Err(strange(&ssh, KEYS, errno)),
         }
+    }
+
+    /// Whose a directory is that the user may not open, if he may open what it is in.
+    fn owner_of(&self, path: &Path) -> Option<u32> {
+        let parent = self.root.walk(path.parent()?, Demand::TrustedLinks).ok()?;
+        parent.stat_child(path.file_name()?.to_str()?).ok().map(|stat| stat.st_uid)
     }
 
     /// As sshd's `secure_permissions`: the user's or root's, and nobody else writes in it.
