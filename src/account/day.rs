@@ -42,6 +42,12 @@ impl Day {
         text.parse::<u32>().ok().filter(|_| is_number).map(|days| Self(days.into()))
     }
 
+    /// The day before.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
     /// Days since 1970-01-01, negative before it.
     #[must_use]
     pub fn number(self) -> i64 {

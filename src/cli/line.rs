@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 
 use super::options::{Flag, Known, OPTIONS};
-use super::{Command, DEFAULT_PIDFILE, Options, WORDS, Word};
+use super::{Command, DEFAULT_PIDFILE, Options, WORDS, Word, group, key, tables, user};
 use crate::config::{Source, Verbosity};
 use crate::error::{Error, ErrorKind, printable};
 use crate::spelling::nearest;
@@ -95,6 +95,10 @@ impl Line {
             Word::Explain => Command::Explain { name: self.one_name()?, json: self.has(Flag::Json) },
             Word::Export => Command::Export(Box::new(super::export::of(&self)?)),
             Word::Help => Command::Help(usage::MAIN),
+            Word::Tables => Command::Tables(tables::parse(&self)?),
+            Word::User => Command::User(user::parse(&self)?),
+            Word::Group => Command::Group(group::parse(&self)?),
+            Word::Key => Command::Key(key::parse(&self)?),
         };
         Ok((options, command))
     }
@@ -125,7 +129,7 @@ impl Line {
     }
 }
 
-fn source(value: &OsString) -> Source {
+pub(super) fn source(value: &OsString) -> Source {
     if value == "-" { Source::Stdin } else { Source::File(value.into()) }
 }
 

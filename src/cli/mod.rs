@@ -1,10 +1,15 @@
 //! The command line: arguments in, options and a command out. Nothing is done here.
 
 mod export;
+pub mod group;
+pub mod key;
 mod line;
 mod options;
+pub mod tables;
 #[cfg(test)]
 mod tests;
+pub mod user;
+mod verbs;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -65,6 +70,14 @@ pub enum Command {
     },
     /// Accounts of this host to the tables, or to files.
     Export(Box<Export>),
+    /// Make the tables, or show them.
+    Tables(tables::Verb),
+    /// Show or change items of the Users table.
+    User(user::Verb),
+    /// Show or change items of the Groups table.
+    Group(group::Verb),
+    /// Show or change the keys of a user.
+    Key(key::Verb),
     /// Print this text.
     Help(&'static str),
     /// Print the version.
@@ -81,15 +94,23 @@ enum Word {
     Explain,
     Export,
     Help,
+    Tables,
+    User,
+    Group,
+    Key,
 }
 
-const WORDS: [(&str, Word); 6] = [
+const WORDS: [(&str, Word); 10] = [
     ("sync", Word::Sync),
     ("check", Word::Check),
     ("status", Word::Status),
     ("explain", Word::Explain),
     ("export", Word::Export),
     ("help", Word::Help),
+    ("tables", Word::Tables),
+    ("user", Word::User),
+    ("group", Word::Group),
+    ("key", Word::Key),
 ];
 
 impl Word {
@@ -102,6 +123,10 @@ impl Word {
             Self::Explain => usage::EXPLAIN,
             Self::Export => usage::EXPORT,
             Self::Help => usage::HELP,
+            Self::Tables => usage::TABLES,
+            Self::User => usage::USER,
+            Self::Group => usage::GROUP,
+            Self::Key => usage::KEY,
         }
     }
 
@@ -118,6 +143,7 @@ impl Word {
         match self {
             Self::Explain | Self::Export => true,
             Self::Daemon | Self::Sync | Self::Check | Self::Status | Self::Help => false,
+            Self::Tables | Self::User | Self::Group | Self::Key => true,
         }
     }
 }

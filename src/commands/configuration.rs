@@ -19,19 +19,19 @@ const LONGEST: u64 = 1 << 20;
 /// # Errors
 /// [`ErrorKind::Config`] when it cannot be read, or is wrong.
 pub fn load(options: &Options) -> Result<(Config, Vec<String>), Error> {
-    load_unless(options, options.users.is_some())
+    load_from(options, options.users.is_some())
 }
 
-/// As [`load`], for commands that a person gives on a machine that is no managed host: the usual configuration may be
-/// missing, and the environment says who and where one is.
+/// The same for those who work with the tables: they may sit at a machine that no table knows of, so the usual file
+/// may be missing.
 ///
 /// # Errors
 /// As [`load`].
 pub fn load_if_there(options: &Options) -> Result<(Config, Vec<String>), Error> {
-    load_unless(options, true)
+    load_from(options, true)
 }
 
-fn load_unless(options: &Options, may_be_missing: bool) -> Result<(Config, Vec<String>), Error> {
+fn load_from(options: &Options, may_be_missing: bool) -> Result<(Config, Vec<String>), Error> {
     let path = &path(options);
     let (text, mode) = match read(path) {
         Err(error) if error.kind() == NotFound && options.config.is_none() && may_be_missing => {

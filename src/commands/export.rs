@@ -14,7 +14,7 @@ use crate::error::{Context, Error, ErrorKind, Table, exit, printable};
 use crate::etc::{Entry, Lines, LoginDefs};
 use crate::host::{self, HomeLook, HomeOf, Root, Stop};
 use crate::merge::{self, Change, Files, Refusal, Reversed, Which};
-use crate::table::{Document, Record, Stored, Tables};
+use crate::table::{Document, Outcome, Record, Tables};
 
 /// No account file is larger, in bytes.
 const LARGEST: u64 = 64 << 20;
@@ -150,17 +150,17 @@ async fn to_tables(options: &Options, export: &Export, quiet: bool) -> Result<Re
         tables.compare(&config, &records, export.overwrite).await?
     } else {
         let mut progress = say::Progress::new("items written", records.len(), quiet || export.json);
-        tables.store(&config, &records, export.overwrite, |done| progress.show(done)).await?
+        tables.store(&records, export.overwrite, |done| progress.show(done)).await?
     };
     for ((record, text), stored) in records.iter().zip(texts).zip(stored) {
         let (kind, name) = (record.table().noun(), record.name());
         match stored {
-            Stored::Added => report.changes.push(Change::new('+', kind, name, text)),
-            Stored::Same => report.unchanged.push(format!("{kind} {name}")),
-            Stored::Changed(attributes) => {
+            Outcome::Added => report.changes.push(Change::new('+', kind, name, text)),
+            Outcome::Same => report.unchanged.push(format!("{kind} {name}")),
+            Outcome::Changed(attributes) => {
                 report.changes.push(Change::new('~', kind, name, attributes.join(", ")));
             }
-            Stored::Differs(attributes) => {
+            Outcome::Differs(attributes) => {
                 let attributes = attributes.join(", ");
                 let reason = format!(
                     "the table has an item of that name with other values ({attributes}); left as it is, --overwrite \
@@ -168,7 +168,7 @@ async fn to_tables(options: &Options, export: &Export, quiet: bool) -> Result<Re
                 );
                 report.refusals.push(Refusal::part(kind, name, reason));
             }
-            Stored::Failed(why) => report.refusals.push(Refusal::part(kind, name, format!("{why}; not exported"))),
+            Outcome::Failed(why) => report.refusals.push(Refusal::part(kind, name, format!("{why}; not exported"))),
         }
     }
     let region = tables.region();

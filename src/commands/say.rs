@@ -28,6 +28,14 @@ pub fn text(text: &str) -> Result<(), Error> {
     lines(text.lines())
 }
 
+/// Prints a value for programs.
+///
+/// # Errors
+/// When standard output cannot be written.
+pub fn json(value: &serde_json::Value) -> Result<(), Error> {
+    lines([format!("{value:#}")])
+}
+
 /// Prints why the command ends. Nothing else prints an error, so it is said once.
 pub fn error(error: &Error) {
     // Where standard error is closed there is nobody to tell.

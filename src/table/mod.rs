@@ -5,7 +5,10 @@
 
 mod client;
 mod credentials;
+pub mod edit;
 mod fault;
+mod identity;
+pub mod ids;
 pub mod item;
 mod scan;
 pub mod snapshot;
@@ -17,14 +20,18 @@ use aws_sdk_dynamodb::Client;
 use crate::account::{Accounts, Day, Group, User};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Rejection, Table};
-use fault::Doing;
+use fault::{Act, Doing};
 use item::Defaults;
-use scan::{Item, Tally};
+use scan::{Item, Tally, What};
 
 pub use client::Patience;
+pub use identity::caller;
 pub use item::view::{Attribute, Watched};
 pub use snapshot::Document;
-pub use store::{Record, Stored};
+pub use store::{Outcome, Record};
+
+/// All items of a table, for whoever leaves the host alone.
+const READ: Act = Act { what: "scan table", action: "dynamodb:Scan", follows: "nothing was written" };
 
 /// The two tables, and a client for them.
 ///
@@ -35,6 +42,9 @@ pub struct Tables {
     client: Client,
     region: String,
     patience: Patience,
+    users: String,
+    groups: String,
+    role: Option<String>,
 }
 
 /// What the tables say, whole.
@@ -73,7 +83,14 @@ impl Tables {
     /// As [`connect`](Self::connect).
     pub async fn connect_with(config: &Config, patience: Patience) -> Result<Self, Error> {
         let (client, region) = client::connect(config, &patience).await?;
-        Ok(Self { client, region, patience })
+        Ok(Self {
+            client,
+            region,
+            patience,
+            users: config.user_table_name.clone(),
+            groups: config.group_table_name.clone(),
+            role: config.assume_role_arn.clone(),
+        })
     }
 
     /// The region of the tables.
@@ -98,8 +115,8 @@ impl Tables {
     /// As [`scan`](Self::scan).
     pub async fn scan_watching(&self, config: &Config, today: Day, name: Option<&str>) -> Result<Scan, Error> {
         let mut collection = Collection::new(&config.user_defaults, today, name);
-        let tally = self.items(config, |table, item| collection.add(table, item)).await?;
-        let source = format!("tables {} and {} in {}", config.user_table_name, config.group_table_name, self.region);
+        let tally = self.items(config, &Act::SCAN, |table, item| collection.add(table, item)).await?;
+        let source = format!("tables {} and {} in {}", self.users, self.groups, self.region);
         Ok(collection.finish(tally, source))
     }
 
@@ -110,7 +127,7 @@ impl Tables {
     pub async fn documents(&self, config: &Config) -> Result<[Document; 2], Error> {
         let mut documents = [Document::default(), Document::default()];
         let [users, groups] = &mut documents;
-        self.items(config, |table, item| match table {
+        self.items(config, &READ, |table, item| match table {
             Table::Users => users.add(item),
             Table::Groups => groups.add(item),
         })
@@ -119,32 +136,49 @@ impl Tables {
     }
 
     /// Hands every item of both tables to `each`; on an error, what `each` was given must be thrown away.
-    async fn items(&self, config: &Config, mut each: impl FnMut(Table, &Item)) -> Result<Tally, Error> {
+    async fn items(&self, config: &Config, act: &Act, mut each: impl FnMut(Table, &Item)) -> Result<Tally, Error> {
         let limit = self.patience.scan;
-        match tokio::time::timeout(limit, self.items_of_both(config, &mut each)).await {
+        match tokio::time::timeout(limit, self.items_of_both(config, act, &mut each)).await {
             Ok(result) => result,
             Err(_) => {
-                let message = format!("the tables were not read within {limit:?}; accounts left as they were");
+                let message = format!("the tables were not read within {limit:?}; {}", act.follows);
                 Err(Error::new(ErrorKind::Unreachable, message))
             }
         }
     }
 
-    async fn items_of_both(&self, config: &Config, each: &mut impl FnMut(Table, &Item)) -> Result<Tally, Error> {
-        let Self { client, region, patience } = self;
+    async fn items_of_both(
+        &self,
+        config: &Config,
+        act: &Act,
+        each: &mut impl FnMut(Table, &Item),
+    ) -> Result<Tally, Error> {
+        let what = What { consistent: config.consistent_read, attributes: &[] };
         let mut tally = Tally::default();
         // One after the other: at the same time they would need two pages of memory and twice the read capacity at once.
         for table in [Table::Users, Table::Groups] {
-            let doing = Doing {
-                table: store::table_name(config, table),
-                key: store::table_key(table),
-                region,
-                role: config.assume_role_arn.as_deref(),
-            };
+            let doing = self.doing(act, table);
             let each = |item: &Item| each(table, item);
-            scan::scan(client, &doing, config.consistent_read, patience, &mut tally, each).await?;
+            scan::scan(&self.client, &doing, &what, &self.patience, &mut tally, each).await?;
         }
         Ok(tally)
+    }
+
+    /// The name that the configuration gives a table.
+    #[must_use]
+    pub fn name_of(&self, table: Table) -> &str {
+        match table {
+            Table::Users => &self.users,
+            Table::Groups => &self.groups,
+        }
+    }
+
+    fn doing<'a>(&'a self, act: &'a Act, table: Table) -> Doing<'a> {
+        let key = match table {
+            Table::Users => "user_table_name",
+            Table::Groups => "group_table_name",
+        };
+        Doing { act, table: self.name_of(table), key, region: &self.region, role: self.role.as_deref() }
     }
 }
 

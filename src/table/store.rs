@@ -13,13 +13,19 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailur
 use tokio::task::JoinSet;
 
 use super::Tables;
-use super::fault::{Doing, is_throttled};
+use super::fault::{Act, is_throttled};
 use super::item::encode::{self, Fields};
 use super::item::{GROUP_ATTRIBUTES, USER_ATTRIBUTES};
 use super::scan::Item;
 use crate::account::{Group, User};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Table};
+
+const STORE: Act = Act {
+    what: "write to table",
+    action: "dynamodb:PutItem and, to overwrite, dynamodb:UpdateItem",
+    follows: "what is there stays",
+};
 
 /// Writes under way at a time: enough to hide the way to the region, too few to trouble a small table.
 const AT_ONCE: usize = 16;
@@ -93,18 +99,18 @@ impl Record {
         self.known.iter().copied().filter(differs).collect()
     }
 
-    fn compare(&self, there: Option<&Item>) -> Stored {
+    fn compare(&self, there: Option<&Item>) -> Outcome {
         match there.map(|item| self.differences(item)) {
-            None => Stored::Added,
-            Some(differences) if differences.is_empty() => Stored::Same,
-            Some(differences) => Stored::Differs(differences),
+            None => Outcome::Added,
+            Some(differences) if differences.is_empty() => Outcome::Same,
+            Some(differences) => Outcome::Differs(differences),
         }
     }
 }
 
 /// What became of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Stored {
+pub enum Outcome {
     /// The table had no item of that name.
     Added,
     /// The table had the same.
@@ -124,12 +130,11 @@ impl Tables {
     /// When a table is missing, denied or cannot be reached. What was written until then stays.
     pub async fn store(
         &self,
-        config: &Config,
         records: &[Record],
         overwrite: bool,
         mut progress: impl FnMut(usize),
-    ) -> Result<Vec<Stored>, Error> {
-        let mut stored: Vec<Option<Stored>> = records.iter().map(|_| None).collect();
+    ) -> Result<Vec<Outcome>, Error> {
+        let mut stored: Vec<Option<Outcome>> = records.iter().map(|_| None).collect();
         let mut waiting: VecDeque<usize> = (0..records.len()).collect();
         let mut running = JoinSet::new();
         let mut done = 0;
@@ -140,7 +145,7 @@ impl Tables {
                 let record = records[index].clone();
                 let writer = Writer {
                     client: self.client.clone(),
-                    table: table_name(config, record.table).to_owned(),
+                    table: self.name_of(record.table).to_owned(),
                     pauses: self.patience.throttled_pauses.clone(),
                 };
                 running.spawn(async move { (index, writer.store(&record, overwrite).await) });
@@ -151,23 +156,23 @@ impl Tables {
             let record = &records[index];
             stored[index] = Some(match outcome {
                 Ok(stored) => stored,
-                Err(fault) => self.fault(config, record, &fault, done)?,
+                Err(fault) => self.fault(record, &fault, done)?,
             });
             done += 1;
             progress(done);
         }
-        Ok(stored.into_iter().map(|s| s.unwrap_or(Stored::Failed("not tried".to_owned()))).collect())
+        Ok(stored.into_iter().map(|s| s.unwrap_or(Outcome::Failed("not tried".to_owned()))).collect())
     }
 
     /// What [`store`](Self::store) would find, by a scan of both tables.
     ///
     /// # Errors
     /// As [`scan`](Self::scan).
-    pub async fn compare(&self, config: &Config, records: &[Record], overwrite: bool) -> Result<Vec<Stored>, Error> {
+    pub async fn compare(&self, config: &Config, records: &[Record], overwrite: bool) -> Result<Vec<Outcome>, Error> {
         let mut there: HashMap<(Table, String), Item> = HashMap::new();
         let wanted: std::collections::HashSet<(Table, &str)> =
             records.iter().map(|record| (record.table, record.name())).collect();
-        self.items(config, |table, item| {
+        self.items(config, &super::READ, |table, item| {
             if let Some(AttributeValue::S(name)) = item.get("Name")
                 && wanted.contains(&(table, name.as_str()))
             {
@@ -176,57 +181,26 @@ impl Tables {
         })
         .await?;
         let outcome = |record: &Record| match record.compare(there.get(&(record.table, record.name.clone()))) {
-            Stored::Differs(attributes) if overwrite => Stored::Changed(attributes),
+            Outcome::Differs(attributes) if overwrite => Outcome::Changed(attributes),
             other => other,
         };
         Ok(records.iter().map(outcome).collect())
     }
 
     /// One item's trouble, or an error when it is everybody's.
-    fn fault(&self, config: &Config, record: &Record, fault: &Fault, done: usize) -> Result<Stored, Error> {
-        let (table, key) = (table_name(config, record.table), table_key(record.table));
-        let doing = Doing { table, key, region: &self.region, role: config.assume_role_arn.as_deref() };
-        let (kind, why, is_items_own) = match fault {
-            Fault::Put(error) => {
-                let (kind, why) = doing.why(error);
-                (kind, why, error.code() == Some("ValidationException"))
-            }
-            Fault::Update(error) => {
-                let (kind, why) = doing.why(error);
-                (kind, why, error.code() == Some("ValidationException"))
-            }
+    fn fault(&self, record: &Record, fault: &Fault, done: usize) -> Result<Outcome, Error> {
+        let doing = self.doing(&STORE, record.table);
+        let ((kind, why), code) = match fault {
+            Fault::Put(error) => (doing.why(error), error.code()),
+            Fault::Update(error) => (doing.why(error), error.code()),
         };
         // A table without the key Name answers so, too; but then to everybody, and it is said for each.
-        if is_items_own {
-            return Ok(Stored::Failed(why));
+        if code == Some("ValidationException") {
+            return Ok(Outcome::Failed(why));
         }
-        let why = why.replace("dynamodb:Scan", "dynamodb:PutItem and dynamodb:UpdateItem");
-        let region = &self.region;
-        let noun = record.table.noun();
-        Err(Error::new(
-            kind,
-            format!(
-                "cannot write {noun} {} to table \"{table}\" in {region}: {why}; {done} items were done before, and \
-                 those that are there stay",
-                record.name
-            ),
-        ))
-    }
-}
-
-/// The name of the table, as the configuration has it.
-pub(super) fn table_name(config: &Config, table: Table) -> &str {
-    match table {
-        Table::Users => &config.user_table_name,
-        Table::Groups => &config.group_table_name,
-    }
-}
-
-/// The key of the configuration that names it.
-pub(super) fn table_key(table: Table) -> &'static str {
-    match table {
-        Table::Users => "user_table_name",
-        Table::Groups => "group_table_name",
+        let error = doing.error(kind, &why);
+        let (noun, name) = (record.table.noun(), &record.name);
+        Err(Error::new(kind, format!("{noun} {name}: {error}; {done} items were done before")))
     }
 }
 
@@ -243,7 +217,7 @@ struct Writer {
 }
 
 impl Writer {
-    async fn store(&self, record: &Record, overwrite: bool) -> Result<Stored, Fault> {
+    async fn store(&self, record: &Record, overwrite: bool) -> Result<Outcome, Fault> {
         let mut pauses = self.pauses.iter();
         loop {
             match self.try_store(record, overwrite).await {
@@ -260,7 +234,7 @@ impl Writer {
         }
     }
 
-    async fn try_store(&self, record: &Record, overwrite: bool) -> Result<Stored, Fault> {
+    async fn try_store(&self, record: &Record, overwrite: bool) -> Result<Outcome, Fault> {
         let put = self
             .client
             .put_item()
@@ -270,7 +244,7 @@ impl Writer {
             .expression_attribute_names("#name", "Name")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         let there = match put.send().await {
-            Ok(_) => return Ok(Stored::Added),
+            Ok(_) => return Ok(Outcome::Added),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(failed)) => {
                     failed.item().cloned().unwrap_or_default()
@@ -279,13 +253,13 @@ impl Writer {
             },
         };
         match record.compare(Some(&there)) {
-            Stored::Differs(attributes) if overwrite => self.update(record, attributes).await,
+            Outcome::Differs(attributes) if overwrite => self.update(record, attributes).await,
             other => Ok(other),
         }
     }
 
     /// Changes these attributes and no other.
-    async fn update(&self, record: &Record, attributes: Vec<&'static str>) -> Result<Stored, Fault> {
+    async fn update(&self, record: &Record, attributes: Vec<&'static str>) -> Result<Outcome, Fault> {
         let mut item = record.item();
         let mut update = self.client.update_item().table_name(&self.table);
         let (mut set, mut remove) = (Vec::new(), Vec::new());
@@ -308,7 +282,7 @@ impl Writer {
         }
         let name = AttributeValue::S(record.name.clone());
         let sent = update.key("Name", name).update_expression(expression.join(" ")).send().await;
-        sent.map(|_| Stored::Changed(attributes)).map_err(Fault::Update)
+        sent.map(|_| Outcome::Changed(attributes)).map_err(Fault::Update)
     }
 }
 

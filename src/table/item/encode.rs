@@ -1,5 +1,6 @@
 //! From an account to an item: what [`user`](super::user) and [`group`](super::group) read back as the same account.
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -82,6 +83,22 @@ pub fn of_group(group: &Group) -> Fields {
 #[must_use]
 pub fn of_keys(keys: &[PublicKey]) -> Field {
     Field::Set(keys.iter().map(|key| key.line().to_owned()).collect())
+}
+
+/// What somebody typed as the value of an attribute, with the type that the attribute must have; for a set, parts with
+/// commas between. Whether it is a good value is asked by reading the item.
+#[must_use]
+pub fn typed(attribute: &str, text: &str) -> Field {
+    match attribute {
+        "UID" | "GID" | "PasswordAgeMinDays" | "PasswordAgeMaxDays" | "PasswordWarnDays" | "PasswordDisableDays" => {
+            Field::Number(text.to_owned())
+        }
+        "Members" | "Administrators" => {
+            let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+            Field::Set(parts.map(str::to_owned).collect::<BTreeSet<_>>().into_iter().collect())
+        }
+        _ => Field::Text(text.to_owned()),
+    }
 }
 
 fn hash(hash: &PasswordHash) -> Field {
