@@ -125,8 +125,8 @@ Write the accounts of this host, with the SSH keys in their homes, to the tables
 or to files. An item that is there is left as it is.
 
 Options:
-      --to-files      write to the files USERS and GROUPS instead, which sync and
-                      check can read; one may be \"-\" for standard output
+      --to-files      write to the files USERS and GROUPS instead, which sync
+                      and check can read; one may be \"-\" for standard output
       --from-tables   what is written comes from the tables, not from this host
       --overwrite     change items that are there
       --all           also accounts below UID_MIN and GID_MIN, root's included

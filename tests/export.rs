@@ -321,7 +321,38 @@ fn one_item_that_the_table_does_not_take_is_named_and_a_missing_table_ends_it() 
     let (status, out, err) = host.run(&["export"]);
     assert_eq!(status, 1, "{out}{err}");
     assert!(err.contains("to table \"Groups\" in eu-west-1: ResourceNotFoundException"), "{err}");
-    assert!(err.contains("those that are there stay"), "{err}");
+    assert!(err.contains("what is there stays; 3 items were done before"), "{err}");
+}
+
+#[test]
+fn of_two_hosts_that_export_at_once_each_item_has_one_winner_and_both_are_told() {
+    let (one, two) = (Host::new("race-1"), Host::new("race-2"));
+    let mut passwd = String::new();
+    for n in 0..40 {
+        writeln!(passwd, "u{n:02}:x:{}:100::/home/u:/bin/sh", 2000 + n).unwrap();
+    }
+    one.write("passwd", &passwd);
+    two.write("passwd", &passwd.replace("/bin/sh", "/bin/bash"));
+    for _ in 0..4 {
+        let emulator = Emulator::with_tables();
+        let run = |host: &Host| {
+            host.configure(&emulator);
+            let (status, out, err) = host.run(&["export", "--no-shadow", "--no-group", "--json"]);
+            let report: Value = serde_json::from_str(&out).unwrap();
+            let added = report["added"].as_array().unwrap().len();
+            assert_eq!(
+                (status, added + report["refused"].as_array().unwrap().len()),
+                (if added < 40 { 3 } else { 0 }, 40),
+                "{err}"
+            );
+            added
+        };
+        let added: usize = std::thread::scope(|scope| {
+            let racers = [scope.spawn(|| run(&one)), scope.spawn(|| run(&two))];
+            racers.into_iter().map(|racer| racer.join().unwrap()).sum()
+        });
+        assert_eq!((added, items(&emulator, "Users").len()), (40, 40));
+    }
 }
 
 #[test]

@@ -16,7 +16,7 @@ use super::Tables;
 use super::fault::{Act, is_throttled};
 use super::item::encode::{self, Fields};
 use super::item::{GROUP_ATTRIBUTES, USER_ATTRIBUTES};
-use super::scan::Item;
+use super::scan::{Item, jittered};
 use crate::account::{Group, User};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Table};
@@ -222,11 +222,11 @@ impl Writer {
         loop {
             match self.try_store(record, overwrite).await {
                 Err(Fault::Put(error)) if is_throttled(&error) => match pauses.next() {
-                    Some(pause) => tokio::time::sleep(*pause).await,
+                    Some(pause) => tokio::time::sleep(jittered(*pause)).await,
                     None => return Err(Fault::Put(error)),
                 },
                 Err(Fault::Update(error)) if is_throttled(&error) => match pauses.next() {
-                    Some(pause) => tokio::time::sleep(*pause).await,
+                    Some(pause) => tokio::time::sleep(jittered(*pause)).await,
                     None => return Err(Fault::Update(error)),
                 },
                 other => return other,
