@@ -368,7 +368,7 @@ fn a_dry_run_says_the_same_and_writes_nothing() {
     alice["AccountExpireDate"] = json!({"S": "2031-12-31"});
     emulator.put("Users", &[alice]);
     emulator.put("Groups", &[group_item("dev", 3000, &["alice"])]);
-    let proxy = Proxy::start(&emulator.url(), |_| {});
+    let proxy = Proxy::start(&emulator.url(), |_| None);
     let office = Office::new("dry", &proxy.url());
     std::fs::write(office.0.join("rsa.pub"), LAPTOP.replace("Y+t", "Y+s")).unwrap();
     let before = (items(&emulator, "Users"), items(&emulator, "Groups"));
@@ -456,6 +456,7 @@ fn of_two_who_change_an_item_the_second_gets_a_conflict() {
             {
                 behind.call("UpdateItem", &change);
             }
+            None
         });
         let office = Office::new("conflict", &proxy.url());
         let (got, out, err) = office.run(line);
@@ -474,6 +475,7 @@ fn an_item_that_is_gone_is_not_half_made_again() {
             behind.delete("Users", "alice");
             behind.delete("Groups", "dev");
         }
+        None
     });
     let office = Office::new("gone", &proxy.url());
     for (line, says) in [
@@ -688,4 +690,232 @@ fn what_is_added_becomes_an_account() {
     let (_, out, _) = office.run(&sync);
     assert_eq!(out, format!("~ keys alice: -{LAPTOP_PRINT} (laptop)\n"));
     assert!(!file("home/alice/.ssh/authorized_keys").contains("ssh-ed25519"));
+}
+
+/// DynamoDB's point-in-time recovery, which the emulator does not have.
+fn with_backups(emulator: &Emulator) -> Proxy {
+    let enabled = Mutex::new(BTreeSet::new());
+    let asked = Mutex::new(BTreeSet::new());
+    Proxy::start(&emulator.url(), move |request| {
+        let table = request.json()["TableName"].as_str().unwrap_or_default().to_owned();
+        let status = |on: bool| if on { "ENABLED" } else { "DISABLED" };
+        let answer = |on: bool| {
+            let description = json!({"ContinuousBackupsDescription": {
+                "ContinuousBackupsStatus": "ENABLED",
+                "PointInTimeRecoveryDescription": {"PointInTimeRecoveryStatus": status(on)},
+            }});
+            Some(Reply::json(200, &description))
+        };
+        match operation(request) {
+            "UpdateContinuousBackups" if asked.lock().unwrap().insert(table.clone()) => {
+                let kind = "com.amazonaws.dynamodb.v20120810#ContinuousBackupsUnavailableException";
+                Some(Reply::json(400, &json!({"__type": kind, "message": "Backups are being enabled"})))
+            }
+            "UpdateContinuousBackups" => {
+                enabled.lock().unwrap().insert(table);
+                answer(true)
+            }
+            "DescribeContinuousBackups" => answer(enabled.lock().unwrap().contains(&table)),
+            _ => None,
+        }
+    })
+}
+
+#[test]
+fn tables_are_made_once_and_checked_after() {
+    let emulator = Emulator::start();
+    let proxy = with_backups(&emulator);
+    let office = Office::new("create", &proxy.url());
+    assert!(office.fails("tables describe", 1).contains("'ddum tables create' makes it"));
+    assert!(office.fails("user list", 1).contains("user_table_name"));
+    let want = "on demand, protected from deletion, point-in-time recovery";
+    let dry = office.done("tables create --dry-run");
+    assert!(!proxy.calls().iter().any(|(operation, _)| operation == "CreateTable"));
+    assert_eq!(dry, format!("+ table Users: {want}\n+ table Groups: {want}\n"));
+    assert_eq!(office.done("tables create --tag team=ops --tag cost-center="), dry);
+    let made: Vec<Value> =
+        proxy.calls().into_iter().filter(|(operation, _)| operation == "CreateTable").map(|(_, body)| body).collect();
+    assert_eq!(made.len(), 2);
+    assert_eq!(made[0]["Tags"], json!([{"Key": "team", "Value": "ops"}, {"Key": "cost-center", "Value": ""}]));
+    assert_eq!(
+        (&made[0]["DeletionProtectionEnabled"], &made[0]["BillingMode"]),
+        (&json!(true), &json!("PAY_PER_REQUEST"))
+    );
+    assert_eq!(made[0]["KeySchema"], json!([{"AttributeName": "Name", "KeyType": "HASH"}]));
+    assert_eq!(office.done("tables create"), "", "what is right is left alone");
+
+    office.done("user add alice");
+    let shown = office.done("tables describe");
+    for line in [
+        "Table Users in eu-west-1: ACTIVE",
+        "  Billing:                 on demand",
+        "  Protected from deletion: yes",
+        "  Point-in-time recovery:  yes",
+    ] {
+        assert!(shown.lines().any(|shown| shown == line), "{line}: {shown}");
+    }
+    assert!(shown.contains("An update of one host costs 2 read units, about $0.00000025; "), "{shown}");
+    let described: Value = serde_json::from_str(&office.done("tables describe --json")).unwrap();
+    assert_eq!(described["tables"][1]["table"], "Groups");
+    assert_eq!(described["tables"][0]["point_in_time_recovery"], true);
+}
+
+#[test]
+fn tables_that_others_made_are_named_where_they_are_not_right() {
+    let emulator = Emulator::start();
+    emulator.create_table("Users");
+    emulator.call(
+        "CreateTable",
+        &json!({
+            "TableName": "Groups", "BillingMode": "PAY_PER_REQUEST",
+            "AttributeDefinitions": [{"AttributeName": "Id", "AttributeType": "S"}],
+            "KeySchema": [{"AttributeName": "Id", "KeyType": "HASH"}],
+        }),
+    );
+    let proxy = with_backups(&emulator);
+    let office = Office::new("others", &proxy.url());
+    let (status, out, _) = office.run("tables create");
+    assert_eq!(status, 3);
+    let lines: Vec<&str> = out.lines().collect();
+    assert!(
+        lines[0].starts_with("! table Users: it is not protected from deletion; 'aws dynamodb update-table"),
+        "{out}"
+    );
+    assert!(lines[1].starts_with("! table Users: it has no point-in-time recovery; 'aws "), "{out}");
+    assert_eq!(lines[2], "! table Groups: its key must be the string \"Name\" alone, and is Id");
+    assert_eq!(office.run("tables create --no-backups --no-protection").1.lines().count(), 1);
+    assert_eq!(office.run("tables describe").0, 3);
+    assert!(
+        !proxy.calls().iter().any(|(operation, _)| operation.starts_with("Create") || operation.starts_with("Update"))
+    );
+}
+
+/// The permissions that a request needs, and the attributes that it names.
+fn needs(operation: &str, body: &Value) -> (Vec<String>, BTreeSet<String>) {
+    let parts: Vec<(&str, &Value)> = match operation {
+        "TransactWriteItems" => body["TransactItems"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .flat_map(|item| item.as_object().unwrap())
+            .map(|(kind, part)| (kind.as_str(), part))
+            .collect(),
+        _ => vec![(operation, body)],
+    };
+    let mut actions = Vec::new();
+    let mut attributes = BTreeSet::new();
+    for (kind, part) in parts {
+        let is_part = matches!(kind, "Put" | "Update" | "Delete");
+        actions.push(format!("dynamodb:{kind}{}", if is_part { "Item" } else { "" }));
+        let names = part["ExpressionAttributeNames"].as_object();
+        attributes.extend(names.into_iter().flatten().map(|(_, name)| name.as_str().unwrap().to_owned()));
+        attributes.extend(part["Key"].as_object().into_iter().flatten().map(|(name, _)| name.clone()));
+        // What an expression names is aliased, so nothing else is named.
+        for expression in ["UpdateExpression", "ConditionExpression", "ProjectionExpression"] {
+            let text = part[expression].as_str().unwrap_or_default();
+            for word in text.split(|c: char| !c.is_ascii_alphanumeric() && !matches!(c, '_' | '#' | ':')) {
+                let known = [
+                    "SET",
+                    "REMOVE",
+                    "ADD",
+                    "DELETE",
+                    "AND",
+                    "contains",
+                    "attribute_exists",
+                    "attribute_not_exists",
+                    "",
+                ];
+                assert!(word.starts_with(['#', ':']) || known.contains(&word), "{word} in {text}");
+            }
+        }
+    }
+    (actions, attributes)
+}
+
+fn policy(office: &Office, role: &str) -> (Value, Vec<String>) {
+    let policy: Value =
+        serde_json::from_str(&office.done(&format!("tables policy {role} --account 123456789012"))).unwrap();
+    let statements = policy["Statement"].as_array().unwrap().clone();
+    let actions = statements.iter().flat_map(|statement| statement["Action"].as_array().unwrap().clone());
+    let actions = actions.map(|action| action.as_str().unwrap().to_owned()).collect();
+    assert_eq!(policy["Version"], "2012-10-17");
+    (policy, actions)
+}
+
+#[test]
+fn the_policies_allow_what_the_commands_send_and_hardly_more() {
+    let emulator = Emulator::start();
+    let proxy = with_backups(&emulator);
+    let office = Office::new("policy", &proxy.url());
+    office.done("tables create --tag a=b");
+    office.done("tables describe");
+    office.done("group add dev");
+    office.done("user add alice --groups dev --key laptop.pub");
+    office.done("user set alice --shell /bin/zsh");
+    office.done("user list");
+    office.done("user show alice");
+    office.done("group leave dev alice");
+    office.done("group delete dev --yes");
+    let (document, allowed) = policy(&office, "admin");
+    let needed: BTreeSet<String> =
+        proxy.calls().iter().flat_map(|(operation, body)| needs(operation, body).0).collect();
+    for action in &needed {
+        assert!(allowed.contains(action), "{action}");
+    }
+    // Tags are set by CreateTable and listed by people.
+    let spare: Vec<&String> = allowed.iter().filter(|action| !needed.contains(*action)).collect();
+    assert_eq!(spare, ["dynamodb:TagResource", "dynamodb:ListTagsOfResource"]);
+    let arn = |table: &str| format!("arn:aws:dynamodb:eu-west-1:123456789012:table/{table}");
+    assert_eq!(document["Statement"][0]["Resource"], json!([arn("Users"), arn("Groups")]));
+
+    let (_, allowed) = policy(&office, "reader");
+    assert_eq!(allowed, ["dynamodb:Scan"]);
+    let before = proxy.calls().len();
+    let root = office.0.join("root");
+    std::fs::create_dir(&root).unwrap();
+    office.run(&format!("sync --root {}", root.display()));
+    let calls = proxy.calls();
+    assert!(calls.len() > before && calls[before..].iter().all(|(operation, _)| operation == "Scan"));
+
+    let (document, allowed) = policy(&office, "self");
+    let before = proxy.calls().len();
+    for line in [
+        "key list alice",
+        "key add alice phone.pub",
+        "key add alice phone.pub --expires 2031-01-01",
+        "key disable alice laptop",
+        "key enable alice laptop",
+        "key disable alice phone",
+        "key delete alice phone",
+        "key delete alice laptop",
+    ] {
+        office.done(line);
+    }
+    let statement = |sid: &str| {
+        let statements = document["Statement"].as_array().unwrap();
+        statements.iter().find(|statement| statement["Sid"] == sid).unwrap()["Condition"].clone()
+    };
+    let calls = proxy.calls();
+    let mut seen = BTreeSet::new();
+    for (operation, body) in &calls[before..] {
+        let (actions, attributes) = needs(operation, body);
+        assert!(actions.iter().all(|action| allowed.contains(action)), "{actions:?}");
+        let condition = statement(if operation == "GetItem" { "ReadOwnKeys" } else { "WriteOwnKeys" });
+        let own = condition["ForAllValues:StringEquals"]["dynamodb:Attributes"].as_array().unwrap();
+        assert!(attributes.iter().all(|attribute| own.contains(&json!(attribute))), "{attributes:?}");
+        assert_eq!(condition["ForAllValues:StringEquals"]["dynamodb:LeadingKeys"], json!(["${aws:username}"]));
+        assert_eq!(condition["Null"], json!({"dynamodb:LeadingKeys": "false", "dynamodb:Attributes": "false"}));
+        assert_eq!(body["Key"], json!({"Name": {"S": "alice"}}));
+        match operation.as_str() {
+            // Select is SPECIFIC_ATTRIBUTES exactly when attributes are projected.
+            "GetItem" => assert!(body["ProjectionExpression"].is_string(), "{body}"),
+            _ => {
+                let returned = condition["StringEquals"]["dynamodb:ReturnValues"].as_array().unwrap();
+                assert!(returned.contains(&body["ReturnValues"]), "{body}");
+                assert!(body["ConditionExpression"].as_str().unwrap().starts_with("attribute_exists(#name)"), "{body}");
+            }
+        }
+        seen.insert(operation.clone());
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["GetItem", "UpdateItem"]);
 }

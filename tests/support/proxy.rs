@@ -11,13 +11,10 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Stands before the emulator at `url`; `before` is called with each request before it goes on.
-    pub fn start(url: &str, before: impl Fn(&Request) + Send + Sync + 'static) -> Self {
+    /// Stands before the emulator at `url`; `before` is called with each request before it goes on, unless it answers.
+    pub fn start(url: &str, before: impl Fn(&Request) -> Option<Reply> + Send + Sync + 'static) -> Self {
         let address = url.trim_start_matches("http://").to_owned();
-        let server = HttpServer::start(move |request| {
-            before(request);
-            forward(&address, request)
-        });
+        let server = HttpServer::start(move |request| before(request).unwrap_or_else(|| forward(&address, request)));
         Self { server }
     }
 

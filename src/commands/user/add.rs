@@ -87,10 +87,12 @@ impl<'a> Plan<'a> {
 
     /// Everything that can be known to fail before anything is written; the same again is a condition of the write.
     async fn expect_possible(&self) -> Result<(), Error> {
+        // The group first: both come at once, and of both the user is worth telling.
+        let has_group = self.own_group && self.desk.has(Table::Groups, &self.name).await?;
         if self.desk.has(Table::Users, &self.name).await? {
             return Err(self.conflict(0));
         }
-        if self.own_group && self.desk.has(Table::Groups, &self.name).await? {
+        if has_group {
             return Err(self.conflict(1));
         }
         for group in &self.groups {
