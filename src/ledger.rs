@@ -3,6 +3,7 @@
 //! It answers one question that the account files cannot: whether an account whose id differs from its item's is ours
 //! to change. Without it nothing is harmed: accounts are taken over again by their UID, and groups are merged into.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -60,6 +61,19 @@ impl Ledger {
         serde_json::from_slice(bytes).map_err(|e| format!("not a ledger: {e}"))
     }
 
+    /// This ledger, and the records of `other` whose accounts it has none of.
+    #[must_use]
+    pub fn with_all_of(&self, other: &Self) -> Cow<'_, Self> {
+        let is_known = |name| self.users.contains_key(name);
+        if other.users.keys().all(is_known) && other.groups.keys().all(|name| self.groups.contains_key(name)) {
+            return Cow::Borrowed(self);
+        }
+        let mut all = other.clone();
+        all.users.extend(self.users.iter().map(|(name, record)| (name.clone(), *record)));
+        all.groups.extend(self.groups.iter().map(|(name, record)| (name.clone(), *record)));
+        Cow::Owned(all)
+    }
+
     /// The ledger's file.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
@@ -88,5 +102,17 @@ mod tests {
         assert!(Ledger::parse(b"").is_err());
         assert!(Ledger::parse(b"[1").is_err());
         assert_eq!(Ledger::parse(b"{}").unwrap(), Ledger::default());
+    }
+
+    #[test]
+    fn of_two_ledgers_the_newer_record_counts_and_none_is_lost() {
+        let record = |uid| UserRecord { uid, gid: 1, created: true, moving_from: None };
+        let mut old = Ledger::default();
+        old.users.insert("alice".into(), record(1));
+        old.users.insert("gone".into(), record(2));
+        let mut new = Ledger::default();
+        new.users.insert("alice".into(), record(3));
+        let both = new.with_all_of(&old);
+        assert_eq!((both.users["alice"].uid, both.users["gone"].uid), (3, 2));
     }
 }

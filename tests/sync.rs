@@ -339,3 +339,43 @@ fn a_broken_or_foreign_account_file_stops_the_files_but_not_the_keys() {
     assert!(!tree.read("etc/passwd").contains("bob"));
     assert!(!tree.read("home/alice/.ssh/authorized_keys").contains(OTHER), "the revoked key is gone all the same");
 }
+
+#[test]
+fn an_id_that_its_item_changes_takes_the_files_of_the_home_along() {
+    let tree = Tree::of("moved", "debian");
+    let owner = |path: &str| {
+        let meta = std::fs::symlink_metadata(tree.path("root").join(path)).unwrap();
+        (meta.uid(), meta.gid())
+    };
+    tree.tables(&[user("alice", 2001, &keys(&[KEY]))], &[]);
+    assert_eq!(tree.run(&["sync"]).0, 0);
+    if owner("home/alice") != (2001, 2001) {
+        eprintln!("NOT TESTED without root: files that follow a new UID");
+        return;
+    }
+    std::fs::write(tree.path("root/home/alice/mine"), "x").unwrap();
+    std::fs::write(tree.path("root/home/alice/foreign"), "x").unwrap();
+    std::os::unix::fs::chown(tree.path("root/home/alice/mine"), Some(2001), Some(2001)).unwrap();
+    std::os::unix::fs::chown(tree.path("root/home/alice/foreign"), Some(3333), Some(3333)).unwrap();
+    tree.tables(&[user("alice", 2005, &keys(&[KEY]))], &[]);
+    let (status, out, err) = tree.run(&["sync"]);
+    assert_eq!(status, 0, "{out}{err}");
+    assert!(out.contains("~ user alice: uid 2001 -> 2005; gid 2001 -> 2005"), "{out}");
+    assert_eq!(owner("home/alice"), (2005, 2005));
+    assert_eq!(owner("home/alice/mine"), (2005, 2005));
+    assert_eq!(owner("home/alice/.ssh/authorized_keys"), (2005, 2005));
+    assert_eq!(owner("home/alice/foreign"), (3333, 3333));
+    assert!(!tree.read("var/lib/ddum/ledger.json").contains("moving_from"), "the move is over");
+    assert_eq!(tree.run(&["sync"]).1, "");
+}
+
+#[test]
+fn the_status_counts_a_group_of_which_only_a_part_was_refused() {
+    let tree = Tree::of("counts", "debian");
+    tree.tables(&[], &[group("sudo", 3027, &["admin"]), group("crew", 3000, &[]), group("root", 0, &[])]);
+    let (status, out, _) = tree.run(&["sync"]);
+    assert_eq!(status, 3, "{out}");
+    let report: serde_json::Value = serde_json::from_str(&tree.read("run/ddum/status.json")).unwrap();
+    assert_eq!(report["groups"], serde_json::json!({"added": 1, "changed": 0, "unchanged": 1}), "{out}");
+    assert_eq!(report["refused"].as_array().unwrap().len(), 2);
+}

@@ -29,9 +29,8 @@ pub async fn run(updater: &Updater, quiet: bool) -> Result<u8, Error> {
     let host = merge::Host { is_program: &is_program, sshd: sshd.as_ref() };
     let mut doubts = merge::doubts(&scan.accounts, &plan, &databases, &update.policy(&login_defs), &host);
     doubts.append(&mut applied.notes);
-    if !quiet {
-        say::lines(applied.lines().chain(doubts.iter().map(|doubt| format!("? {doubt}"))))?;
-    }
+    let doubts = doubts.iter().filter(|_| !quiet).map(|doubt| format!("? {doubt}"));
+    say::lines(applied.lines(quiet).chain(doubts))?;
     Ok(if applied.refusals.is_empty() { exit::DONE } else { exit::REFUSED })
 }
 

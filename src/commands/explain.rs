@@ -75,7 +75,7 @@ pub async fn run(updater: &Updater, name: &str, json: bool) -> Result<u8, Error>
         config: &updater.config,
         policy: update.policy(&login_defs),
         login_defs,
-        ledger: update.load_ledger(&mut notes),
+        ledger: update.load_ledger(&mut notes).0,
         scan: &scan,
         before: parse(host::read_accounts(&updater.root)?)?,
         after,

@@ -226,9 +226,7 @@ pub async fn run(updater: &Updater, dry_run: bool, quiet: bool) -> Result<u8, Er
     for note in &outcome.applied.notes {
         log::warn!("{note}");
     }
-    if !quiet {
-        say::lines(outcome.applied.lines())?;
-    }
+    say::lines(outcome.applied.lines(quiet))?;
     match outcome.error {
         Some(error) => Err(error),
         None => {

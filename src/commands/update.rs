@@ -33,16 +33,17 @@ pub struct Applied {
     pub notes: Vec<String>,
     /// Users that the host has as their items say.
     pub users: usize,
-    /// Groups of the table that were not refused.
+    /// Groups that the host has as their items say, or but for a part that was refused.
     pub groups: usize,
     /// Why the account files could not be brought in line. Homes and keys of accounts that exist were.
     pub error: Option<Error>,
 }
 
 impl Applied {
-    /// One line a change, then one a refusal.
-    pub fn lines(&self) -> impl Iterator<Item = String> {
-        self.changes.iter().map(ToString::to_string).chain(self.refusals.iter().map(ToString::to_string))
+    /// One line a change, unless `quiet`, then one a refusal.
+    pub fn lines(&self, quiet: bool) -> impl Iterator<Item = String> {
+        let changes = self.changes.iter().filter(move |_| !quiet).map(ToString::to_string);
+        changes.chain(self.refusals.iter().map(ToString::to_string))
     }
 }
 
@@ -74,33 +75,34 @@ impl Update<'_> {
             }
         };
         let policy = self.policy(&login_defs);
-        let ledger = self.load_ledger(&mut applied.notes);
-        let (mut plan, stored) = self.files(scan, &ledger, &policy, &mut applied.notes).unwrap_or_else(|error| {
+        let (ledger, is_replaceable) = self.load_ledger(&mut applied.notes);
+        let files = self.files(scan, &ledger, is_replaceable, &policy, &mut applied.notes);
+        let (mut plan, stored) = files.unwrap_or_else(|error| {
             applied.error = Some(error);
             (self.unplanned(scan, &ledger), false)
         });
-        let on_disk = if stored { plan.ledger.clone() } else { ledger };
+        let mut is_unsaved = !stored && applied.error.is_none() && plan.ledger != ledger;
+        // Before the homes, which may take long: who asks for a new account must find it now.
+        if !self.dry_run && !plan.changes.is_empty() {
+            for remark in host::flush_caches(self.root, self.stop) {
+                log::debug!("{remark}");
+            }
+        }
         applied.users = plan.present.len();
-        applied.groups =
-            scan.accounts.groups.len().saturating_sub(plan.refusals.iter().filter(|r| r.kind == "group").count());
+        applied.groups = plan.groups;
         applied.changes.append(&mut plan.changes);
         applied.refusals.append(&mut plan.refusals);
         applied.notes.append(&mut plan.notes);
-        if let Err(error) = self.homes(&mut plan, &login_defs, &mut applied) {
-            applied.error.get_or_insert(error);
+        match self.homes(&mut plan, &login_defs, &mut applied) {
+            Ok(has_moved) => is_unsaved |= has_moved,
+            Err(error) => drop(applied.error.get_or_insert(error)),
         }
-        if !self.dry_run {
-            if applied.error.is_none()
-                && plan.ledger != on_disk
-                && let Err(error) = self.store_ledger(&plan.ledger)
-            {
-                applied.notes.push(format!("{error}; the next update takes the accounts over again"));
-            }
-            if !applied.changes.is_empty() {
-                for remark in host::flush_caches(self.root, self.stop) {
-                    log::debug!("{remark}");
-                }
-            }
+        if is_unsaved
+            && is_replaceable
+            && !self.dry_run
+            && let Err(error) = self.store_ledger(&plan.ledger)
+        {
+            applied.notes.push(format!("{error}; the next update takes the accounts over again"));
         }
         applied.refusals.sort();
         applied
@@ -111,7 +113,7 @@ impl Update<'_> {
     /// # Errors
     /// When the files cannot be read, or are not what they should be.
     pub fn look<'s>(&self, scan: &'s Scan, login_defs: &LoginDefs) -> Result<(Databases, Plan<'s>), Error> {
-        let ledger = self.load_ledger(&mut Vec::new());
+        let (ledger, _) = self.load_ledger(&mut Vec::new());
         let mut databases = parse(host::read_accounts(self.root)?)?;
         let plan = merge::plan(&scan.accounts, &ledger, &mut databases, &self.policy(login_defs));
         Ok((databases, plan))
@@ -145,6 +147,7 @@ impl Update<'_> {
         &self,
         scan: &'s Scan,
         ledger: &Ledger,
+        is_replaceable: bool,
         policy: &Policy,
         notes: &mut Vec<String>,
     ) -> Result<(Plan<'s>, bool), Error> {
@@ -159,19 +162,24 @@ impl Update<'_> {
             return Ok((plan, false));
         }
         self.stop.check().map_err(|e| untouched(&e))?;
-        drop(databases);
+        // They are made anew under the lock, and two of each at once would be the most memory that an update takes.
+        drop((databases, plan));
         let (planned, remarks) = host::update_accounts(self.root, LOCK_WAIT, self.stop, |files| {
             let mut databases = parse(files)?;
             let mut stored = false;
             let plan = merge::plan(&scan.accounts, ledger, &mut databases, policy);
             // Before the files: were we killed in between, a ledger that came second would not know that the new
-            // accounts are ours, or whose homes still hold files of an old id.
-            if plan.ledger != *ledger {
+            // accounts are ours, or whose homes still hold files of an old id. It still has the records that the plan
+            // forgets: without them the next plan would take members who are gone for somebody else's.
+            let early = plan.ledger.with_all_of(ledger);
+            if *early != *ledger {
                 let moves = plan.ledger.users.values().any(|r| r.moving_from.is_some());
-                match self.store_ledger(&plan.ledger) {
+                let kept =
+                    || Err(Error::new(ErrorKind::File, format!("{LEDGER} cannot be read, so it is not replaced")));
+                match if is_replaceable { self.store_ledger(&early) } else { kept() } {
                     Err(error) if moves => return Err(error.context("ids cannot be changed without the ledger")),
                     Err(error) => log::warn!("{error}"),
-                    Ok(()) => stored = true,
+                    Ok(()) => stored = *early == plan.ledger,
                 }
             }
             Ok((new_files(&databases)?, (plan, stored)))
@@ -200,40 +208,45 @@ impl Update<'_> {
             refusals: Vec::new(),
             notes: Vec::new(),
             present: present.unwrap_or_default(),
+            groups: 0,
             ledger: ledger.clone(),
         }
     }
 
-    fn homes(&self, plan: &mut Plan<'_>, login_defs: &LoginDefs, applied: &mut Applied) -> Result<(), Error> {
+    /// Brings homes and keys in line. Says whether files followed new ids, so that the ledger may forget the old ones.
+    fn homes(&self, plan: &mut Plan<'_>, login_defs: &LoginDefs, applied: &mut Applied) -> Result<bool, Error> {
         let wishes: Vec<HomeWish<'_>> = plan.present.iter().map(|present| self.wish(present)).collect();
         let policy = HomePolicy {
             skeleton: self.config.skeleton.clone(),
             mode: login_defs.new_home_mode(),
             look_only: self.dry_run,
         };
-        let outcomes = host::ensure_homes(self.root, &wishes, &policy, self.stop)?;
-        let mut keys = Vec::new();
-        for (present, outcome) in plan.present.iter().zip(outcomes) {
-            let name = present.user.name.as_str();
-            for change in outcome.changes {
-                match line(name, present.user.home.as_str(), change) {
-                    change if change.noun == "keys" => keys.push(change),
-                    change => applied.changes.push(change),
-                }
-            }
-            applied.notes.extend(outcome.notes.into_iter().map(|note| format!("user {name}: {note}")));
-            match outcome.refusal {
+        let mut outcomes = host::ensure_homes(self.root, &wishes, &policy, self.stop)?;
+        let mut has_moved = false;
+        applied.changes.reserve_exact(outcomes.iter().map(|outcome| outcome.changes.len()).sum());
+        for (present, outcome) in plan.present.iter().zip(&mut outcomes) {
+            let (name, home) = (present.user.name.as_str(), present.user.home.as_str());
+            let is_keys = |change: &HomeChange| matches!(change, HomeChange::Keys { .. });
+            let (keys, others): (Vec<_>, Vec<_>) = std::mem::take(&mut outcome.changes).into_iter().partition(is_keys);
+            outcome.changes = keys;
+            applied.changes.extend(others.into_iter().map(|change| line(name, home, change)));
+            applied.notes.extend(outcome.notes.drain(..).map(|note| format!("user {name}: {note}")));
+            match outcome.refusal.take() {
                 Some(reason) => applied.refusals.push(Refusal::part("home", name, reason)),
                 None if present.moved_from.is_some() && !self.dry_run => {
                     if let Some(record) = plan.ledger.users.get_mut(name) {
                         record.moving_from = None;
+                        has_moved = true;
                     }
                 }
                 None => {}
             }
         }
-        applied.changes.append(&mut keys);
-        Ok(())
+        for (present, outcome) in plan.present.iter().zip(outcomes) {
+            let (name, home) = (present.user.name.as_str(), present.user.home.as_str());
+            applied.changes.extend(outcome.changes.into_iter().map(|change| line(name, home, change)));
+        }
+        Ok(has_moved)
     }
 
     fn wish<'p>(&self, present: &Present<'p>) -> HomeWish<'p> {
@@ -250,13 +263,17 @@ impl Update<'_> {
         }
     }
 
-    pub(super) fn load_ledger(&self, notes: &mut Vec<String>) -> Ledger {
-        let loaded = host::load(self.root, Path::new(LEDGER), STATE_LIMIT)
-            .map_err(|e| e.to_string())
-            .and_then(|bytes| bytes.map_or(Ok(Ledger::default()), |bytes| Ledger::parse(&bytes)));
-        loaded.unwrap_or_else(|why| {
+    /// The ledger, and whether a new one may take its place: not where the old one is there and a disk or a want of
+    /// memory keeps it from us. It may be read again next time, and no host would know which ids are ours.
+    pub(super) fn load_ledger(&self, notes: &mut Vec<String>) -> (Ledger, bool) {
+        let loaded = match host::load(self.root, Path::new(LEDGER), STATE_LIMIT) {
+            Ok(None) => return (Ledger::default(), true),
+            Ok(Some(bytes)) => Ledger::parse(&bytes).map_err(|why| (why, true)),
+            Err(error) => Err((error.to_string(), error.kind() != ErrorKind::File)),
+        };
+        loaded.map(|ledger| (ledger, true)).unwrap_or_else(|(why, is_replaceable)| {
             notes.push(format!("{LEDGER}: {why}; accounts are taken over again by their UID"));
-            Ledger::default()
+            (Ledger::default(), is_replaceable)
         })
     }
 

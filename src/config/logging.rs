@@ -29,7 +29,7 @@ impl Verbosity {
     #[must_use]
     pub fn level(self) -> LevelFilter {
         match self {
-            Self::Quiet => LevelFilter::Error,
+            Self::Quiet => LevelFilter::Warn,
             Self::Normal => LevelFilter::Info,
             Self::Verbose => LevelFilter::Debug,
         }

@@ -87,7 +87,8 @@ impl<E: Entry> Lines<E> {
 
     /// Makes `entry` what the file says of its name: its line is replaced where it stands, or a new one is added
     /// before the first NIS line (as the shadow tools do), else at the end. Fields must be free of colons and
-    /// newlines. True when that changed a byte. Does nothing to a name that [`Self::find`] calls unclear.
+    /// newlines. True when that changed a byte: a line
+    /// that says the same in other words stays as it is. Does nothing to a name that [`Self::find`] calls unclear.
     pub fn set(&mut self, entry: &E) -> bool {
         let mut line = Vec::new();
         entry.write(&mut line);
@@ -104,7 +105,8 @@ impl<E: Entry> Lines<E> {
             }
             &[Sighting { line: at, readers: Readers::Both, .. }] => {
                 let at = at as usize;
-                if self.original(at) == line {
+                // A line that says the same in other bytes (blanks between members, zeros before a number) stays too.
+                if E::parse(self.original(at)).as_ref() == Some(entry) {
                     self.replaced.remove(&at).is_some()
                 } else if self.line(at) == line {
                     false

@@ -254,3 +254,13 @@ fn members_are_read_as_the_c_library_reads_them() {
     let Found::Entry(group) = lines.find("g") else { panic!() };
     assert_eq!(group.members, [&b"alice"[..], b"daemon ", b"bin"]);
 }
+
+#[test]
+fn a_line_that_says_the_same_in_other_bytes_is_left() {
+    let mut lines = Lines::<GroupEntry>::parse(b"team:x:004000: a,b,\n".to_vec()).unwrap();
+    assert!(!lines.set(&team("team")) && !lines.is_changed());
+    let mut other = team("team");
+    other.members.pop();
+    assert!(lines.set(&other) && lines.is_changed());
+    assert!(lines.set(&team("team")) && !lines.is_changed(), "set back: the line as it was");
+}

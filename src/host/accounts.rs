@@ -208,10 +208,10 @@ fn remove_leftovers(etc: &Dir) -> Vec<String> {
 }
 
 /// Makes the account files of a tree that has none: `/etc` and four empty files. Says whether it did; a tree that has
-/// them, and this machine's own, are left alone.
+/// any of them, and this machine's own, are left alone.
 ///
 /// # Errors
-/// [`ErrorKind::Unsafe`] when some of the files exist and others do not; [`ErrorKind::File`].
+/// [`ErrorKind::File`] when they cannot be made.
 pub fn create_empty(root: &Root) -> Result<bool, Error> {
     if root.is_host() {
         return Ok(false);
@@ -219,7 +219,7 @@ pub fn create_empty(root: &Root) -> Result<bool, Error> {
     let etc = match root.try_walk(Path::new(ETC), Demand::TrustedLinks)? {
         Err(Errno::NOENT) => {
             let top = root.walk(Path::new("/"), Demand::TrustedLinks)?;
-            let etc = top.create_dir("etc", Mode::RWXU).at("cannot make", top.path("etc"))?;
+            let etc = top.create_dir("etc", Mode::from_raw_mode(0o755)).at("cannot make", top.path("etc"))?;
             rustix::fs::fchmod(&etc, Mode::from_raw_mode(0o755)).at("cannot set the mode of", etc.own_path())?;
             top.sync().at("cannot put on disk", top.own_path())?;
             etc
@@ -237,13 +237,9 @@ pub fn create_empty(root: &Root) -> Result<bool, Error> {
             Err(errno) => return Err(errno).at("cannot look at", etc.path(name)),
         }
     }
-    if missing.is_empty() || missing == ["gshadow"] {
+    // A tree that has some of them is somebody's: what is missing there is for an update to refuse, not to make up.
+    if missing.is_empty() || missing == ["gshadow"] || !found.is_empty() {
         return Ok(false);
-    }
-    if !found.is_empty() {
-        let (found, missing) = (found.join(", "), missing.join(", "));
-        let message = format!("{} has {found}, but not {missing}; nothing is made up", etc.own_path().display());
-        return Err(Error::new(ErrorKind::Unsafe, message));
     }
     for (name, mode) in FILES.into_iter().zip([0o640, 0o644, 0o640, 0o644]) {
         if !missing.contains(&name) {

@@ -18,6 +18,23 @@ pub(super) fn is_alive(pid: i32) -> bool {
     Pid::from_raw(pid).is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH)))
 }
 
+/// 16 hex digits for the name of a temporary file. The first 8 are our process id: so another run can tell whether the
+/// file is left over without trusting its age, which a clock that was set would falsify.
+pub(super) fn temporary_digits() -> String {
+    format!("{:08x}{:08x}", std::process::id(), fastrand::u32(..))
+}
+
+/// Whether these are [`temporary_digits`] and whoever drew them is gone. A process that has the id by chance keeps the
+/// file until a later run; our own id is that of an earlier daemon (in a container all have the same), because a run
+/// looks before it makes anything in that directory.
+pub(super) fn maker_is_gone(digits: &str) -> bool {
+    if digits.len() != 16 || !digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+        return false;
+    }
+    let id = u32::from_str_radix(&digits[..8], 16).ok().and_then(|id| i32::try_from(id).ok());
+    id.is_some_and(|id| id > 0 && (u32::try_from(id) == Ok(std::process::id()) || !is_alive(id)))
+}
+
 /// `process 4127 (vipw)`, or without the name where /proc does not tell it.
 pub(super) fn describe(pid: i32) -> String {
     match std::fs::read_to_string(format!("/proc/{pid}/comm")) {

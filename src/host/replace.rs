@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::attributes::{self, ACCESS_LIST};
 use super::live::Meta;
+use super::process::temporary_digits;
 use super::{Dir, label};
 use crate::error::{Context, Error, ErrorKind};
 
@@ -38,7 +39,7 @@ impl<'d> Temp<'d> {
     pub(super) fn create(dir: &'d Dir, name: &str, file_label: Option<&[u8]>) -> Result<Self, Error> {
         let mut tries = NAMES_TRIED;
         loop {
-            let temp = format!("{PREFIX}{name}.{:016x}", fastrand::u64(..));
+            let temp = format!("{PREFIX}{name}.{}", temporary_digits());
             let path = dir.path(&temp);
             let make = || dir.create_file(&temp, Mode::RUSR | Mode::WUSR);
             match label::creating(file_label, make).at("cannot take back the wish for a label of", &path)? {

@@ -59,15 +59,13 @@ impl Root {
         Ok(Self { dir, is_host: self.is_host, user: self.user })
     }
 
-    /// As [`Root::open`], but a directory that is not there is made, in one that is: for the tree of a new image.
+    /// As [`Root::open`], but a directory that is not there is made, with those above it: for the tree of a new image.
     ///
     /// # Errors
     /// When it cannot be made or opened.
     pub fn open_new(path: &Path) -> Result<Self, Error> {
-        match rustix::fs::mkdir(path, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => Self::open(path),
-            made => made.at("cannot make the root directory", path).and_then(|()| Self::open(path)),
-        }
+        std::fs::create_dir_all(path).at("cannot make the root directory", path)?;
+        Self::open(path)
     }
 
     /// Whether the tree is the one that this process's `/` is: caches are flushed and ids mean what the kernel says.

@@ -9,6 +9,7 @@ use rustix::fs::{FileType, Mode, Stat};
 use rustix::io::Errno;
 
 use super::live::read_all;
+use super::process::maker_is_gone;
 use super::replace::{PREFIX, Temp};
 use super::{Demand, Dir, Root};
 use crate::error::{Context, Error, ErrorKind};
@@ -18,9 +19,6 @@ const PRIVATE: &str = "/var/lib/ddum";
 
 /// As many links as the last component of a path may be, one after the other.
 const MOST_LINKS: usize = 8;
-
-/// How old a temporary file must be to be one that a killed run left: another run may be writing just now.
-const LEFT_AFTER: i64 = 60;
 
 /// As many names as are looked through for such files.
 const MOST_NAMES: usize = 4096;
@@ -129,14 +127,14 @@ pub(super) fn make_dir(root: &Root, path: &Path, durable: bool) -> Result<Dir, E
     }
     let (parent, name) = split(path, &shown)?;
     let parent = make_dir(root, parent, durable)?;
-    let dir = match parent.create_dir(name, Mode::RWXU) {
+    // With its final mode from the start: a run killed before the next step leaves one that others can enter.
+    let mode = Mode::from_raw_mode(if path == Path::new(PRIVATE) { 0o700 } else { 0o755 });
+    let dir = match parent.create_dir(name, mode) {
         // Another run was faster.
         Err(Errno::EXIST) => return root.walk(path, Demand::TrustedLinks),
         made => made.at("cannot make the directory", &shown)?,
     };
-    if path != Path::new(PRIVATE) {
-        rustix::fs::fchmod(&dir, Mode::from_raw_mode(0o755)).at("cannot set the mode of", &shown)?;
-    }
+    rustix::fs::fchmod(&dir, mode).at("cannot set the mode of", &shown)?;
     if durable {
         parent.sync().at("cannot put on disk", parent.own_path())?;
     }
@@ -147,12 +145,11 @@ pub(super) fn make_dir(root: &Root, path: &Path, durable: bool) -> Result<Dir, E
 fn remove_leftovers(dir: &Dir, name: &str) {
     let ours = format!("{PREFIX}{name}.");
     let own = rustix::process::geteuid().as_raw();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-    let before = i64::try_from(now.as_secs()).unwrap_or(i64::MAX) - LEFT_AFTER;
     for found in dir.names(MOST_NAMES).unwrap_or_default() {
         let Ok(found) = found.into_string() else { continue };
-        let is_old = |stat: &Stat| stat.st_uid == own && stat.st_mtime < before;
-        if found.starts_with(&ours) && dir.stat_child(&found).is_ok_and(|stat| is_old(&stat)) {
+        if found.strip_prefix(&ours).is_some_and(maker_is_gone)
+            && dir.stat_child(&found).is_ok_and(|stat| stat.st_uid == own)
+        {
             dir.remove_file(&found).ok();
         }
     }
@@ -226,14 +223,14 @@ mod tests {
     }
 
     #[test]
-    fn what_a_killed_run_left_is_removed_once_it_is_old() {
+    fn what_a_killed_run_left_is_removed_at_once_and_what_another_run_writes_stays() {
         let tree = Tree::new();
-        for name in [".ddum.state.1", ".ddum.state.2", ".ddum.other.1"] {
+        // Above every pid_max (4194304), so nobody's; and init's.
+        let names = [".ddum.state.7fffffff00000001", ".ddum.state.0000000100000001", ".ddum.other.7fffffff00000001"];
+        for name in names {
             tree.write(&format!("etc/{name}"), b"");
         }
-        tree.age("etc/.ddum.state.1", 3600);
-        tree.age("etc/.ddum.other.1", 3600);
         store(&tree.root(), Path::new("/etc/state"), b"new", 0o644, false).unwrap();
-        assert_eq!(tree.names("etc"), [".ddum.other.1", ".ddum.state.2", "state"]);
+        assert_eq!(tree.names("etc"), [names[2], names[1], "state"]);
     }
 }

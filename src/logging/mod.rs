@@ -188,10 +188,10 @@ mod tests {
         for (verbosity, logging, want) in [
             (Verbosity::Normal, None, (LevelFilter::Info, LevelFilter::Warn)),
             (Verbosity::Verbose, None, (LevelFilter::Debug, LevelFilter::Warn)),
-            (Verbosity::Quiet, None, (LevelFilter::Error, LevelFilter::Error)),
+            (Verbosity::Quiet, None, (LevelFilter::Warn, LevelFilter::Warn)),
             (Verbosity::Normal, Some(&all), (LevelFilter::Trace, LevelFilter::Warn)),
             (Verbosity::Verbose, Some(&all), (LevelFilter::Trace, LevelFilter::Warn)),
-            (Verbosity::Quiet, Some(&all), (LevelFilter::Error, LevelFilter::Error)),
+            (Verbosity::Quiet, Some(&all), (LevelFilter::Warn, LevelFilter::Warn)),
         ] {
             assert_eq!(levels(verbosity, logging), want, "{verbosity:?}");
         }

@@ -10,15 +10,20 @@ use crate::error::printable;
 use crate::etc::{GroupEntry, GshadowEntry};
 use crate::ledger::GroupRecord;
 
-/// What the account files hold under a group's name, and the GID that it will have.
+/// What the account files hold under a group's name, and the GID and the members that it will have.
 struct Local {
     group: Option<GroupEntry>,
     gshadow: Option<GshadowEntry>,
     gid: u32,
+    /// Whether ddum made the group, or is about to.
+    created: bool,
+    /// Whether the item's lists are the whole lists.
+    exact: bool,
+    members: Vec<Vec<u8>>,
 }
 
-/// Edits group and gshadow.
-pub(super) fn apply(planning: &mut Planning<'_>, groups: &[Group]) {
+/// Edits group and gshadow; gives the number of groups that are taken.
+pub(super) fn apply(planning: &mut Planning<'_>, groups: &[Group]) -> usize {
     let mut candidates: Vec<(&Group, Local)> = Vec::with_capacity(groups.len());
     for group in groups {
         match admit(planning, group) {
@@ -47,9 +52,10 @@ pub(super) fn apply(planning: &mut Planning<'_>, groups: &[Group]) {
             })
         });
     }
-    for (group, local) in candidates {
-        take(planning, group, &local);
+    for (group, local) in &candidates {
+        take(planning, group, local);
     }
+    candidates.len()
 }
 
 /// Whether this host may have the group, and with which GID.
@@ -96,20 +102,24 @@ fn admit(planning: &mut Planning<'_>, group: &Group) -> Result<Local, String> {
         }
         _ => wanted,
     };
-    Ok(Local { group: entry, gshadow, gid })
-}
-
-fn take(planning: &mut Planning<'_>, group: &Group, local: &Local) {
-    let name = group.name.as_str();
-    let record = planning.ledger.groups.get(name).copied();
-    let created = local.group.is_none() || record.is_some_and(|r| r.created);
-    let exact = match planning.policy.group_members {
+    let created = entry.is_none() || planning.ledger.groups.get(name).is_some_and(|r| r.created);
+    let exact = match policy.group_members {
         GroupMembers::Exact => true,
         GroupMembers::Merge => false,
         GroupMembers::Auto => created,
     };
-    let before = local.group.as_ref().map_or(&[][..], |g| &g.members);
-    let members = list(planning, &group.members, before, exact);
+    let members = list(planning, &group.members, entry.as_ref().map_or(&[][..], |g| &g.members), exact);
+    // Not a name of the tables, but one that somebody wrote into the file: sorted to the end it would join lines.
+    if members.last().is_some_and(|name| name.ends_with(b"\\")) {
+        return Err("its last member would end in a backslash, which joins lines for some tools".into());
+    }
+    Ok(Local { group: entry, gshadow, gid, created, exact, members })
+}
+
+fn take(planning: &mut Planning<'_>, group: &Group, local: &Local) {
+    let name = group.name.as_str();
+    let Local { created, exact, .. } = *local;
+    let members = local.members.clone();
     let has_gshadow = planning.databases.gshadow.is_some();
     let password_before = local.group.as_ref().map(|g| g.password.clone());
     let entry = GroupEntry {

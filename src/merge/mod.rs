@@ -133,6 +133,8 @@ pub struct Plan<'a> {
     pub notes: Vec<String>,
     /// The users whose homes and keys are to be brought in line.
     pub present: Vec<Present<'a>>,
+    /// How many groups the host has as their items say, or but for a part that is refused.
+    pub groups: usize,
     /// What is managed afterwards.
     pub ledger: Ledger,
 }
@@ -161,13 +163,13 @@ pub fn plan<'a>(accounts: &'a Accounts, ledger: &Ledger, databases: &mut Databas
         notes: Vec::new(),
     };
     let taken = users::apply(&mut planning, &accounts.users);
-    groups::apply(&mut planning, &accounts.groups);
+    let groups = groups::apply(&mut planning, &accounts.groups);
     let Planning { mut ledger, mut changes, mut refusals, notes, databases, .. } = planning;
     forget_the_gone(&mut ledger, accounts, databases);
     changes.sort_by(|a, b| (a.noun != "user", &a.name).cmp(&(b.noun != "user", &b.name)));
     refusals.sort();
     let present = taken.into_iter().map(|t| Present { user: t.user, moved_from: t.moved_from }).collect();
-    Plan { changes, refusals, notes, present, ledger }
+    Plan { changes, refusals, notes, present, groups, ledger }
 }
 
 /// A record whose account is neither here nor in its table says nothing any more.

@@ -342,3 +342,25 @@ fn without_the_ledger_an_account_is_taken_over_by_its_uid() {
     assert_eq!(host.files(), files);
     assert!(!host.ledger.users["alice"].created);
 }
+
+#[test]
+fn a_member_that_says_the_same_in_other_bytes_stays_as_it_is_written() {
+    let mut host = machine();
+    host.group = host.group.replace("10:local", "10: local,");
+    host.gshadow = Some(GSHADOW.replace("::local", ":: local,"));
+    let files = host.files();
+    host.update(vec![], vec![group("wheel", 10, &["local"])]);
+    assert_eq!(host.files(), files);
+}
+
+#[test]
+fn a_member_whose_backslash_would_end_the_line_costs_its_group_alone() {
+    let mut host = machine();
+    host.group = host.group.replace("10:local", "10:zed\\,local");
+    host.gshadow = Some(GSHADOW.replace("::local", "::zed\\,local"));
+    let (group_file, gshadow) = (host.group.clone(), host.gshadow.clone().unwrap());
+    host.update(vec![user("alice", 2001)], vec![group("wheel", 10, &["alice"]), group("devs", 3000, &["alice"])]);
+    assert!(host.refusals[0].contains("wheel") && host.refusals[0].contains("backslash"), "{:?}", host.refusals);
+    assert_eq!(host.group, group_file + "devs:x:3000:alice\n");
+    assert_eq!(host.gshadow.unwrap(), gshadow + "devs:!::alice\n");
+}

@@ -108,8 +108,13 @@ gets_in "and one that does not expire" alice alice
 
 table 'map(if .Name == "bob" then .Password = "!" + .Password else . end)'
 same "a locked password is locked" L "$(in_root passwd -S bob | cut -d' ' -f2)"
+same "which PAM holds against passwords alone" bob "$(login 22001 bob bob || cat "$work/ssh-said")"
+no "and sshd without PAM against keys too" login 22002 bob bob
+table 'map(if .Name == "bob" then .Password |= ltrimstr("!") else . end)'
+gets_in "unlocked again" bob bob
 table 'map(if .Name == "bob" then del(.Password) else . end)'
-gets_in "without a password in the table, keys go on" bob bob
+same "without a password in the table there is none" "*" "$(in_root getent shadow bob | cut -d: -f2)"
+gets_in "and keys go on" bob bob
 
 # What a user puts there by hand does not stay.
 public laptop >>"$root/home/alice/.ssh/authorized_keys"

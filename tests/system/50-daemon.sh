@@ -67,9 +67,9 @@ echo '{' >"$root$config"
 ddum -p "$pidfile"
 expect "with broken JSON the start fails" 2
 configure .
-ddum -p /nonexistent/ddum.pid
+ddum -p /etc/hostname/ddum.pid
 true_that "with an impossible pidfile the start fails" test "$status" != 0
-has "and names the pidfile" "$err" /nonexistent/ddum.pid
+has "and names the place" "$err" /etc/hostname
 same "no daemon is left of all this" "" "$(daemons)"
 true_that "and no pidfile" gone "$root$pidfile"
 

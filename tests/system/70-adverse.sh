@@ -204,8 +204,8 @@ as dave 'rm -r .ssh && mkfifo .ssh'
 as erin 'rm .ssh/authorized_keys && mkdir .ssh/authorized_keys && touch .ssh/authorized_keys/file'
 as frank 'rm -r .ssh && echo file >.ssh'
 as grace 'chmod 0000 .ssh/authorized_keys && chmod 0000 .ssh'
-ln "$root/root/.ssh/authorized_keys" "$work/linked" && rm "$work/linked"
-as heidi 'rm .ssh/authorized_keys && ln /etc/hostname .ssh/authorized_keys || true'
+# Kernels that protect hard links keep a user from this one, others do not.
+ln -f "$root/etc/hostname" "$(home heidi)/.ssh/authorized_keys"
 rm -rf "$(home ivan)"
 ln -s /root "$(home ivan)"
 chown -R 0:0 "$(home judy)/.ssh"

@@ -200,6 +200,6 @@ fn open_parent<'a>(site: &Site, wish: &'a Wish) -> Result<(Dir, &'a str), String
 
 /// The directory that the home is to be in, and its name there.
 fn place(wish: &Wish) -> Result<(&Path, &str), String> {
-    let name = wish.home.file_name().and_then(|name| name.to_str());
-    wish.home.parent().zip(name).ok_or_else(|| format!("{} is no place for a home", super::shown(&wish.home)))
+    let name = wish.home().file_name().and_then(|name| name.to_str());
+    wish.home().parent().zip(name).ok_or_else(|| format!("{} is no place for a home", super::shown(wish.home())))
 }

@@ -68,13 +68,13 @@ struct Current {
 impl Visit<'_> {
     /// Compares what is with what is wished, and writes the new file beside the old one when they differ.
     pub(super) fn look(&mut self, file_systems: &FileSystems, may_create: bool) -> Result<Found, String> {
-        let home = match self.site.root.try_walk(&self.wish.home, Demand::TrustedLinks) {
+        let home = match self.site.root.try_walk(self.wish.home(), Demand::TrustedLinks) {
             Ok(Ok(home)) => home,
             Ok(Err(Errno::NOENT)) => return Ok(Found::Missing),
             // The user may not look there; whether there is a home is for root to see.
             Ok(Err(Errno::ACCESS)) if may_create && self.wish.create => return Ok(Found::Missing),
             Ok(Err(Errno::NOTDIR)) if !self.wish.has_keys => return Ok(Found::Settled),
-            Ok(Err(errno)) => return Err(cannot("open the home", &self.site.root.display(&self.wish.home), errno)),
+            Ok(Err(errno)) => return Err(cannot("open the home", &self.site.root.display(self.wish.home()), errno)),
             Err(error) => return Err(error.to_string()),
         };
         let stat = home.stat().map_err(|errno| cannot("look at", home.own_path(), errno))?;
@@ -165,7 +165,7 @@ impl Visit<'_> {
     }
 
     fn again(&self) -> Result<(Dir, Dir), String> {
-        let home = self.site.root.walk(&self.wish.home, Demand::TrustedLinks).map_err(|error| error.to_string())?;
+        let home = self.site.root.walk(self.wish.home(), Demand::TrustedLinks).map_err(|error| error.to_string())?;
         let ssh = home.open_dir(SSH).map_err(|errno| cannot("open", &home.path(SSH), errno))?;
         for dir in [&home, &ssh] {
             let stat = dir.stat().map_err(|errno| cannot("look at", dir.own_path(), errno))?;

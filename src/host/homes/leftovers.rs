@@ -5,10 +5,10 @@ use std::ffi::CString;
 use rustix::fd::AsFd;
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
-use rustix::process::{Pid, test_kill_process};
 
 use super::super::Dir;
 use super::super::identity::Identity;
+use super::super::process::{maker_is_gone, temporary_digits};
 use super::pool::Hand;
 
 const PREFIX: &str = ".ddum-";
@@ -19,10 +19,9 @@ const MOST: usize = 200_000;
 /// A tree that we made is not deeper; a user who got it before the rename may have made it so.
 const DEPTH: usize = 32;
 
-/// `.ddum-` and 16 hex digits. The first 8 are our process id: so another run can tell whether the file is left over
-/// without trusting its age, which a clock that was set would falsify.
+/// `.ddum-` and 16 hex digits, which tell who made it.
 pub(super) fn temporary_name() -> String {
-    format!("{PREFIX}{:08x}{:08x}", std::process::id(), fastrand::u32(..))
+    format!("{PREFIX}{}", temporary_digits())
 }
 
 /// A name for what is moved aside.
@@ -30,22 +29,9 @@ pub(super) fn aside_name(name: &str) -> String {
     format!("{name}.ddum-aside-{:016x}", fastrand::u64(..))
 }
 
-/// Whether `name` is one of ours and its maker is gone. A process that has its id by chance keeps the file until a
-/// later run; our own id is that of an earlier daemon (in a container all have the same), because a run looks before
-/// it makes anything in that directory.
+/// Whether `name` is one of ours and its maker is gone.
 fn is_left_over(name: &str) -> bool {
-    let Some(digits) = name.strip_prefix(PREFIX) else { return false };
-    if digits.len() != 16 || !digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
-        return false;
-    }
-    let Some(pid) = u32::from_str_radix(&digits[..8], 16).ok().and_then(|id| i32::try_from(id).ok()) else {
-        return false;
-    };
-    if u32::try_from(pid) == Ok(std::process::id()) {
-        return true;
-    }
-    // Anything but ESRCH is an answer about a process that lives, EPERM included.
-    Pid::from_raw(pid).is_some_and(|pid| test_kill_process(pid) == Err(Errno::SRCH))
+    name.strip_prefix(PREFIX).is_some_and(maker_is_gone)
 }
 
 fn left_over_names(dir: &Dir) -> Vec<String> {

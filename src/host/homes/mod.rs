@@ -188,7 +188,7 @@ impl Site {
 #[derive(Clone, Debug)]
 struct Wish {
     name: String,
-    home: PathBuf,
+    /// The path of the home, shared with whoever notes that it does not answer.
     place: Arc<str>,
     user: Identity,
     /// The whole `authorized_keys` to be.
@@ -199,10 +199,13 @@ struct Wish {
 }
 
 impl Wish {
+    fn home(&self) -> &Path {
+        Path::new(&*self.place)
+    }
+
     fn new(wish: &HomeWish<'_>) -> Self {
         Self {
             name: wish.name.to_owned(),
-            home: PathBuf::from(wish.home),
             place: Arc::from(wish.home),
             user: Identity { uid: wish.uid, gid: wish.gid },
             content: authorized_keys::content(wish.keys),

@@ -47,10 +47,10 @@ struct Walk<'a> {
 
 /// Gives the home of `wish` and what is in it from the old ids to the new ones, on one file system.
 pub(super) fn follow(site: &Site, wish: &Wish, old: Identity, hand: &Hand) -> Result<Reowned, String> {
-    let home = match site.root.try_walk(&wish.home, Demand::TrustedLinks) {
+    let home = match site.root.try_walk(wish.home(), Demand::TrustedLinks) {
         Ok(Ok(home)) => home,
         Ok(Err(Errno::NOENT | Errno::NOTDIR)) => return Ok(Reowned::default()),
-        Ok(Err(errno)) => return Err(cannot("open the home", &site.root.display(&wish.home), errno)),
+        Ok(Err(errno)) => return Err(cannot("open the home", &site.root.display(wish.home()), errno)),
         Err(error) => return Err(error.to_string()),
     };
     let stat = home.stat().map_err(|errno| cannot("look at", home.own_path(), errno))?;
@@ -100,8 +100,12 @@ impl Walk<'_> {
             }
             let file = match look(dir.fd().map_err(trouble)?, name) {
                 Ok(file) => file,
-                // Gone meanwhile, or a mount point, or a directory that belongs to a server which denies even root.
-                Err(Errno::NOENT | Errno::XDEV | Errno::LOOP | Errno::ACCESS) => continue,
+                // Gone meanwhile, or a mount point.
+                Err(Errno::NOENT | Errno::XDEV | Errno::LOOP) => continue,
+                Err(Errno::ACCESS) => {
+                    self.note(denied(home));
+                    continue;
+                }
                 Err(errno) => return Err(trouble(errno)),
             };
             let stat = rustix::fs::fstat(&file).map_err(trouble)?;
@@ -113,8 +117,14 @@ impl Walk<'_> {
             if FileType::from_raw_mode(stat.st_mode) == FileType::Directory {
                 if stack.len() == DEPTH {
                     self.note(format!("{} is too deep: what is far down keeps its owner", shown(home.own_path())));
-                } else if let Ok(fd) = rustix::fs::openat(&file, ".", READ, Mode::empty()) {
-                    stack.push(rustix::fs::Dir::new(fd).map_err(trouble)?);
+                    continue;
+                }
+                match rustix::fs::openat(&file, ".", READ, Mode::empty()) {
+                    Ok(fd) => stack.push(rustix::fs::Dir::new(fd).map_err(trouble)?),
+                    Err(Errno::NOENT) => {}
+                    Err(Errno::ACCESS) => self.note(denied(home)),
+                    // Said to be done, the rest would belong to the old uid for ever.
+                    Err(errno) => return Err(trouble(errno)),
                 }
             }
         }
@@ -150,6 +160,11 @@ impl Walk<'_> {
             self.done.notes.push(note);
         }
     }
+}
+
+/// A server that holds the files may deny even root.
+fn denied(home: &Dir) -> String {
+    format!("not all of {} may be looked at: what is there keeps its owner", shown(home.own_path()))
 }
 
 /// Opens what is called `name`, be it a link, but not across a mount.

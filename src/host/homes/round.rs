@@ -55,7 +55,7 @@ pub(super) fn run(
     let mut order = round.claims();
     order.sort_by_key(|index| {
         let wish = &round.wishes[*index];
-        settings.left_behind.knows(&wish.place) || slow::is_served(&mounts, &wish.home)
+        settings.left_behind.knows(&wish.place) || slow::is_served(&mounts, wish.home())
     });
     // A change of owner may take minutes, and nobody else's revoked key shall work so much longer.
     let (moved, settled) = order.into_iter().partition(|index| round.wishes[*index].moved_from.is_some());
@@ -77,7 +77,7 @@ impl Round {
             let refusal = match (&*wish.place, holders.get(&(wish.place.trim_end_matches('/'), wish.user.uid))) {
                 ("", _) => "the user has no home; keys not written".to_owned(),
                 (_, Some(other)) => {
-                    let (home, other) = (shown(&wish.home), &self.wishes[*other].name);
+                    let (home, other) = (shown(wish.home()), &self.wishes[*other].name);
                     format!("the home {home} and the uid are those of {other}, too; keys not written")
                 }
                 (place, None) => {

@@ -69,7 +69,7 @@ impl Round {
                 Found::Prepared(prepared) => ready.push((index, Arc::new(Ready::Keys(prepared)))),
                 Found::Missing if wish.create && may_create => missing.push(index),
                 Found::Missing if wish.has_keys => {
-                    let reason = format!("the home {} does not exist and is not to be made", shown(&wish.home));
+                    let reason = format!("the home {} does not exist and is not to be made", shown(wish.home()));
                     self.refuse(index, &reason, "keys not written");
                 }
                 Found::Missing => {}
@@ -113,7 +113,7 @@ impl Round {
                     notes.extend(home.note.clone());
                     notes.extend(skeleton.notes.iter().cloned());
                     if self.site.policy.look_only {
-                        self.outcomes[index].changes.extend(creation(&self.wishes[index]));
+                        self.outcomes[index].changes.append(&mut creation(&self.wishes[index]));
                     } else {
                         ready.push((index, Arc::new(Ready::Home(home))));
                     }
@@ -128,12 +128,12 @@ impl Round {
     fn ensure_parents(&mut self, missing: Vec<usize>) -> Vec<usize> {
         let mut first: BTreeMap<_, Vec<usize>> = BTreeMap::new();
         for index in missing {
-            first.entry(self.wishes[index].home.parent().map(ToOwned::to_owned)).or_default().push(index);
+            first.entry(self.wishes[index].home().parent().map(ToOwned::to_owned)).or_default().push(index);
         }
         let jobs = first.values().map(|indices| (indices[0], ())).collect();
         let done: BTreeMap<usize, ()> = self
             .step(jobs, CREATE, |site, wish, (), hand| {
-                let parent = wish.home.parent().unwrap_or(&wish.home);
+                let parent = wish.home().parent().unwrap_or(wish.home());
                 (HomeOutcome::default(), create::ensure_parent(site, parent, hand))
             })
             .into_iter()
@@ -170,7 +170,7 @@ impl Round {
         let mut unfinished = Vec::new();
         for (index, what) in ready {
             match (finished.get(&index), &*what) {
-                (Some(true), Ready::Home(_)) => self.outcomes[index].changes.extend(creation(&self.wishes[index])),
+                (Some(true), Ready::Home(_)) => self.outcomes[index].changes.append(&mut creation(&self.wishes[index])),
                 (Some(true), Ready::Keys(_)) => {}
                 (Some(false), _) => again.push(index),
                 (None, _) => unfinished.push((index, what)),
@@ -249,10 +249,11 @@ impl Round {
 
 /// What a new home means for its user.
 fn creation(wish: &Wish) -> Vec<HomeChange> {
-    let mut changes = vec![HomeChange::Created];
-    if wish.has_keys {
-        changes.extend(difference(None, &wish.content));
-    }
+    let keys = if wish.has_keys { difference(None, &wish.content) } else { Vec::new() };
+    // Of the exact size: ten thousand new homes are the most that one update remembers.
+    let mut changes = Vec::with_capacity(1 + keys.len());
+    changes.push(HomeChange::Created);
+    changes.extend(keys);
     changes
 }
 

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# A sync is killed at, or refused, each system call that changes something: no file is damaged, no success is claimed
+# that was none, and the next sync mends the rest.
+# suites: bookworm
+# shellcheck source=lib.sh
+source "$(dirname -- "$0")/lib.sh"
+
+# Thousands of runs: in small trees of their own in memory, not in a Debian root.
+unpack_root() { :; }
+enter_root() {
+  enter=(env)
+  mkdir "$1/proc"
+  mount -t proc proc "$1/proc"
+}
+begin "$@"
+
+cc -O2 -Wall -Wextra -Werror -o "$work/inject" "$here/inject.c"
+mkdir "$work/trees"
+mount -t tmpfs -o size=256m,mode=0755 tmpfs "$work/trees"
+run "$python" "$here/faults.py" "$binary" "$work/inject" "$top/tests/fixtures/etc/debian" "$work/trees" 220
+grep -v '^HARM' <<<"$out"
+same "no fault did harm" "" "$(grep '^HARM' <<<"$out")$err"
+expect "all cases were judged" 0
+lacks "and in time" "$out" "NOT TRIED"
+umount "$work/trees"
+
+finish
