@@ -368,7 +368,7 @@ fn a_snapshot_of_the_tables_is_whole_or_not_there() {
     let arguments = ["export", "--from-tables", "--to-files", "users.json", "groups.json"];
     let (status, out, err) = host.run(&arguments);
     assert_eq!(status, 0, "{out}{err}");
-    assert!(err.contains("2500 users and 1 groups of tables Users and Groups in eu-west-1 written"), "{err}");
+    assert!(err.contains("2500 users and 1 group of tables Users and Groups in eu-west-1 written"), "{err}");
     let table: Value = serde_json::from_str(&host.lines("users.json").join("\n")).unwrap();
     assert_eq!((&table["Count"], &table["Items"][7]), (&json!(2500), &people[7]));
     let dry = ["sync", "--dry-run", "--users", "users.json", "--groups", "groups.json"];

@@ -96,9 +96,8 @@ async fn snapshot(options: &Options, export: &Export, targets: &[Target; 2]) -> 
     let tables = Tables::connect(&config).await?;
     let documents = tables.documents(&config).await?;
     let target = format!(
-        "{} users and {} groups of tables {} and {} in {}",
-        documents[0].count(),
-        documents[1].count(),
+        "{} of tables {} and {} in {}",
+        counted(&documents),
         config.user_table_name,
         config.group_table_name,
         tables.region()
@@ -118,9 +117,15 @@ fn to_files(options: &Options, export: &Export, targets: &[Target; 2]) -> Result
         }
         report.changes.push(Change::new('+', record.table().noun(), record.name(), text.clone()));
     }
-    report.target = format!("{} users and {} groups", documents[0].count(), documents[1].count());
+    report.target = counted(&documents);
     write(documents, targets, export.dry_run)?;
     Ok(report)
+}
+
+/// `1 user and 2 groups`.
+fn counted([users, groups]: &[Document; 2]) -> String {
+    let plural = |count: usize, noun: &str| format!("{count} {noun}{}", if count == 1 { "" } else { "s" });
+    format!("{} and {}", plural(users.count(), "user"), plural(groups.count(), "group"))
 }
 
 /// Writes both or neither.

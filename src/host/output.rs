@@ -27,7 +27,8 @@ pub fn write_private(files: &[(&Path, &[u8])]) -> Result<(), Error> {
             Err(Errno::NOENT) => {}
             Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile => {}
             Ok(_) => {
-                let message = format!("{} is there and is no regular file; nothing is written", path.display());
+                let path = path.display();
+                let message = format!("{path} is no regular file; nothing is written (- is standard output)");
                 return Err(Error::new(ErrorKind::Unsafe, message));
             }
             Err(errno) => return Err(errno).at("cannot look at", path),
