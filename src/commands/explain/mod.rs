@@ -1,14 +1,14 @@
 //! `ddum explain NAME`: what decides how one name looks on this host. Changes nothing.
 
-use std::path::Path;
+mod page;
 
-use serde::Serialize;
+use std::path::Path;
 
 use super::check::sshd_config;
 use super::say;
 use super::sync::Updater;
 use super::update::{Applied, STATE_LIMIT, Update, parse, today};
-use crate::account::{HomeDir, PublicKey, User};
+use crate::account::{HomeDir, User};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Table, exit, printable};
 use crate::etc::{Databases, Found, LoginDefs, SshdConfig, sources};
@@ -16,29 +16,7 @@ use crate::host::{self, HomeLook, HomeOf, Root, Stop};
 use crate::ledger::Ledger;
 use crate::merge::{self, Login, Plan, Policy, Row};
 use crate::table::{Attribute, Scan, Watched};
-
-/// What is known of a name as a user, or as a group.
-#[derive(Debug, Serialize)]
-struct Account {
-    kind: &'static str,
-    name: String,
-    verdict: &'static str,
-    /// Whether the item, or a part of it, is refused.
-    refused: bool,
-    sections: Vec<Section>,
-}
-
-#[derive(Debug, Serialize)]
-struct Section {
-    title: String,
-    rows: Vec<Line>,
-}
-
-#[derive(Debug, Serialize)]
-struct Line {
-    label: String,
-    text: String,
-}
+use page::{Account, Section, concerns, home_row, key_lines, section};
 
 /// Everything that an explanation is drawn from.
 struct View<'a> {
@@ -301,58 +279,5 @@ impl View<'_> {
             }
         }
         doubts.into_iter().map(|doubt| ("may fail".to_owned(), doubt)).collect()
-    }
-}
-
-fn key_lines(look: &HomeLook) -> impl Iterator<Item = PublicKey> {
-    look.keys.as_deref().unwrap_or_default().split(|byte| *byte == b'\n').filter_map(PublicKey::of_file_line)
-}
-
-fn home_row(home: &str, look: &HomeLook) -> Row {
-    let names: Vec<String> = key_lines(look)
-        .map(|key| match key.comment() {
-            "" => key.fingerprint(),
-            comment => format!("{} ({})", key.fingerprint(), printable(comment)),
-        })
-        .collect();
-    let text = match (&look.trouble, look.exists, &look.keys) {
-        (Some(trouble), ..) => trouble.clone(),
-        (None, false, _) => "there is no such home".to_owned(),
-        (None, true, None) => "there are no authorized_keys".to_owned(),
-        (None, true, Some(_)) if names.is_empty() => "authorized_keys without a key".to_owned(),
-        (None, true, Some(_)) => format!("authorized_keys: {}", names.join(", ")),
-    };
-    (printable(home), text)
-}
-
-/// Whether the text of a group's change names the member.
-fn concerns(text: &str, name: &str) -> bool {
-    text.split([' ', ',', ';']).any(|word| word.trim_start_matches(['+', '-']) == name)
-}
-
-fn section(title: impl Into<String>, rows: Vec<Row>, otherwise: &str) -> Section {
-    let mut rows: Vec<Line> = rows.into_iter().map(|(label, text)| Line { label, text }).collect();
-    if rows.is_empty() {
-        rows.push(Line { label: "-".to_owned(), text: otherwise.to_owned() });
-    }
-    Section { title: title.into(), rows }
-}
-
-impl Account {
-    fn lines(&self, is_further: bool) -> Vec<String> {
-        let mut lines = Vec::new();
-        if is_further {
-            lines.push(String::new());
-        }
-        lines.push(format!("{} {}: {}", self.kind, self.name, self.verdict));
-        for Section { title, rows } in &self.sections {
-            lines.push(String::new());
-            lines.push(title.clone());
-            let width = rows.iter().map(|row| row.label.chars().count()).max().unwrap_or(0);
-            for Line { label, text } in rows {
-                lines.push(format!("  {label:width$}  {text}").trim_end().to_owned());
-            }
-        }
-        lines
     }
 }
