@@ -919,3 +919,44 @@ fn the_policies_allow_what_the_commands_send_and_hardly_more() {
     }
     assert_eq!(seen.into_iter().collect::<Vec<_>>(), ["GetItem", "UpdateItem"]);
 }
+
+/// The command at a terminal, where `answer` is typed; none where there is no script(1).
+fn at_a_terminal(office: &Office, line: &str, answer: &str) -> Option<(i32, String)> {
+    let command = format!("{} {line} -c {}", env!("CARGO_BIN_EXE_ddum"), office.0.join("ddum.cfg").display());
+    let mut script = Command::new("script");
+    script.args(["-qec", &command, "/dev/null"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = script.spawn().ok()?;
+    child.stdin.take().unwrap().write_all(answer.as_bytes()).unwrap();
+    let (status, out, err) = end(line, child);
+    Some((status, out + &err))
+}
+
+#[test]
+fn who_sits_at_a_terminal_is_asked_before_something_is_taken_away() {
+    let emulator = Emulator::with_tables();
+    let mut alice = user_item("alice", 2001);
+    alice["SSHPublicKeys"] = json!({"SS": [LAPTOP]});
+    emulator.put("Users", &[alice]);
+    emulator.put("Groups", &[group_item("dev", 3000, &["alice"])]);
+    let office = Office::new("terminal", &emulator.url());
+    let before = (items(&emulator, "Users"), items(&emulator, "Groups"));
+    let lines = [
+        "user delete alice",
+        "user expire alice",
+        "group leave dev alice",
+        "group delete dev",
+        "key disable alice laptop",
+    ];
+    for line in lines {
+        for answer in ["n\n", "\n", "\u{4}"] {
+            let Some((status, said)) = at_a_terminal(&office, line, answer) else { return };
+            assert!(status == 0 && said.contains("[y/N]") && said.contains("nothing was written"), "{line}: {said}");
+        }
+    }
+    assert_eq!((items(&emulator, "Users"), items(&emulator, "Groups")), before);
+    let (status, said) = at_a_terminal(&office, "user delete alice", "y\n").unwrap();
+    assert!(status == 0 && said.contains("- user alice"), "{said}");
+    let (status, said) = at_a_terminal(&office, "group delete dev --yes", "").unwrap();
+    assert!(status == 0 && !said.contains("[y/N]"), "{said}");
+    assert_eq!(items(&emulator, "Users").len() + items(&emulator, "Groups").len(), 0);
+}

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 
-use super::line::{Line, source};
+use super::line::{Line, source, wrong};
 use super::options::Flag;
 use super::user::{Form, Writing, form, writing};
 use super::verbs::{self, Verbs, arguments, option};
@@ -75,7 +75,7 @@ const VERBS: &Verbs<Word> = &[
 pub(super) fn parse(line: &Line) -> Result<Verb, Error> {
     const KEY: &str = "the fingerprint or the comment of a key";
     Ok(match verbs::verb(line, VERBS)? {
-        Word::List => Verb::List(who(line, arguments(line, &(0..=1), "")?.pop()), form(line)),
+        Word::List => Verb::List(who(line, arguments(line, &(0..=1), "")?.pop())?, form(line)),
         Word::Add => {
             let (who, file) = who_and(line, "a file with a public key, or '-'")?;
             let file = source(&OsString::from(file));
@@ -96,13 +96,14 @@ fn chosen(line: &Line, what: &str) -> Result<Chosen, Error> {
 fn who_and(line: &Line, what: &str) -> Result<(Who, String), Error> {
     let mut arguments = arguments(line, &(1..=2), what)?;
     let last = arguments.pop().unwrap_or_default();
-    Ok((who(line, arguments.pop()), last))
+    Ok((who(line, arguments.pop())?, last))
 }
 
-fn who(line: &Line, name: Option<String>) -> Who {
+fn who(line: &Line, name: Option<String>) -> Result<Who, Error> {
     match name {
-        Some(name) => Who::User(name),
-        None if line.has(Flag::MeFromEnv) => Who::MeFromEnvironment,
-        None => Who::Me,
+        Some(_) if line.has(Flag::MeFromEnv) => Err(wrong("'--me-from-env' is for when no user is named", line.word())),
+        Some(name) => Ok(Who::User(name)),
+        None if line.has(Flag::MeFromEnv) => Ok(Who::MeFromEnvironment),
+        None => Ok(Who::Me),
     }
 }

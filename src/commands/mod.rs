@@ -13,5 +13,6 @@ pub mod say;
 pub mod status;
 pub mod sync;
 pub mod tables;
+mod told;
 pub mod update;
 pub mod user;

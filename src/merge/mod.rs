@@ -25,6 +25,7 @@ pub use doubts::{Host, doubts};
 pub use explain::{Row, group_lines, group_rules, groups_of, user_lines, user_rules};
 pub use logins::{Login, login_doubts};
 pub use reverse::{Files, Reversed, Which, reverse};
+pub use users::already_present;
 
 /// What decides, beside the items and the files.
 #[derive(Clone, Copy, Debug)]

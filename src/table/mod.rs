@@ -3,6 +3,7 @@
 //! [`Tables`] scans both tables, or fails; [`snapshot::read`] takes the same items from files. Both end in a [`Scan`]:
 //! the well-formed accounts, and what was refused.
 
+mod change;
 mod client;
 mod credentials;
 pub mod edit;

@@ -149,6 +149,9 @@ async fn delete(desk: &Desk, given: &str, writing: Writing) -> Result<u8, Error>
         log::warn!("{kept}; to close it there, expire it first: 'ddum user expire {name}'");
     }
     let groups = desk.tables.read(Table::Groups, &desk.config, desk.today).await?.accounts.groups;
+    if groups.iter().any(|group| group.name == name) {
+        log::info!("the group {name} is still there; 'ddum group delete {name} --yes' deletes its item");
+    }
     for group in groups.iter().filter(|group| group.members.contains(&name) || group.administrators.contains(&name)) {
         log::warn!("{name} is still in group {0}; 'ddum group leave {0} {name}' takes {name} out", group.name);
     }
