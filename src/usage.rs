@@ -44,6 +44,8 @@ Commands:
   sync      update once
   check     show what sync would do, and everything doubtful; change nothing
   status    show what the last update did
+  explain   tell what decides how one user or group looks on this host
+  export    write this host's accounts to the tables, or to files
   tables    make the two tables, show them, print IAM policies for them
   user      show and change the users in the table
   group     show and change the groups in the table
@@ -94,6 +96,59 @@ Show what the last update on this host did, when, and what it refused.
 
 Options:
       --json          print the report as the update stored it
+",
+    common!()
+);
+
+/// `ddum explain --help`.
+pub const EXPLAIN: &str = concat!(
+    "Usage: ddum explain NAME [--json] [OPTION]...
+
+Tell what decides how the user or group NAME looks on this host: its item, the
+rules that applied, the settings of the host, what the account files hold, what
+the next update would do, and why a login may fail. Changes nothing.
+
+Options:
+      --json          print the same for programs
+",
+    files!(),
+    common!()
+);
+
+/// `ddum export --help`.
+pub const EXPORT: &str = concat!(
+    "Usage: ddum export [OPTION]...
+       ddum export --to-files USERS GROUPS [OPTION]...
+       ddum export --from-tables --to-files USERS GROUPS [OPTION]...
+
+Write the accounts of this host, with the SSH keys in their homes, to the tables
+or to files. An item that is there is left as it is.
+
+Options:
+      --to-files      write to the files USERS and GROUPS instead, which sync
+                      and check can read; one may be \"-\" for standard output
+      --from-tables   what is written comes from the tables, not from this host
+      --overwrite     change items that are there
+      --all           also accounts below UID_MIN and GID_MIN, root's included
+      --dry-run       print what would be written; write nothing
+      --json          print the report for programs
+      --passwd FILE, --password FILE
+                      read FILE instead of /etc/passwd; without the keys
+      --no-passwd, --no-password
+                      no users
+      --shadow FILE   read FILE instead of /etc/shadow
+      --no-shadow     no passwords and no ageing
+      --group FILE    read FILE instead of /etc/group
+      --no-group      no groups
+      --gshadow FILE  read FILE instead of /etc/gshadow
+      --no-gshadow    no passwords and no administrators of groups
+      --user-table NAME, --users-table NAME
+                      the table of users, if not the configuration's
+      --group-table NAME, --groups-table NAME
+                      the table of groups
+      --region REGION
+                      the region of the tables
+      --profile NAME  a profile of the AWS configuration files
 ",
     common!()
 );

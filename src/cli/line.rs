@@ -68,7 +68,7 @@ impl Line {
         if let Some(Known { name, .. }) = foreign {
             return Err(wrong(&format!("option '--{name}' does not belong to this command"), word));
         }
-        if matches!(word, Word::Daemon | Word::Sync | Word::Check) {
+        if matches!(word, Word::Daemon | Word::Sync | Word::Check | Word::Explain) {
             options.users = self.value(Flag::Users).map(source);
             options.groups = self.value(Flag::Groups).map(source);
         }
@@ -92,6 +92,8 @@ impl Line {
             Word::Sync => Command::Sync { dry_run: self.has(Flag::DryRun) },
             Word::Check => Command::Check,
             Word::Status => Command::Status { json: self.has(Flag::Json) },
+            Word::Explain => Command::Explain { name: self.one_name()?, json: self.has(Flag::Json) },
+            Word::Export => Command::Export(Box::new(super::export::of(&self)?)),
             Word::Help => Command::Help(usage::MAIN),
             Word::Tables => Command::Tables(tables::parse(&self)?),
             Word::User => Command::User(user::parse(&self)?),
@@ -99,6 +101,15 @@ impl Line {
             Word::Key => Command::Key(key::parse(&self)?),
         };
         Ok((options, command))
+    }
+
+    /// The one argument of a command that has one.
+    fn one_name(&self) -> Result<String, Error> {
+        match &self.arguments[..] {
+            [name] => Ok(name.to_string_lossy().into_owned()),
+            [] => Err(wrong("the name is missing", self.word())),
+            [_, more, ..] => Err(unexpected(more, self.word())),
+        }
     }
 
     /// The options that every command has.
@@ -120,6 +131,11 @@ impl Line {
 
 pub(super) fn source(value: &OsString) -> Source {
     if value == "-" { Source::Stdin } else { Source::File(value.into()) }
+}
+
+/// An argument too many.
+pub(super) fn unexpected(argument: &OsString, word: Word) -> Error {
+    wrong(&format!("unexpected argument '{}'", printable(&argument.to_string_lossy())), word)
 }
 
 /// A command line that is not understood: what is wrong with it, and where help is.

@@ -1,5 +1,6 @@
 //! The command line: arguments in, options and a command out. Nothing is done here.
 
+mod export;
 pub mod group;
 pub mod key;
 mod line;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use crate::config::{Source, Verbosity};
 use crate::error::Error;
 use crate::usage;
+pub use export::{Export, Part, Target};
 use line::{Line, unknown_option, wrong};
 use options::{Known, OPTIONS};
 
@@ -59,6 +61,15 @@ pub enum Command {
         /// As it was stored.
         json: bool,
     },
+    /// Tell what decides how one name looks on this host.
+    Explain {
+        /// The name of a user, a group or both.
+        name: String,
+        /// For programs.
+        json: bool,
+    },
+    /// Accounts of this host to the tables, or to files.
+    Export(Box<Export>),
     /// Make the tables, or show them.
     Tables(tables::Verb),
     /// Show or change items of the Users table.
@@ -80,6 +91,8 @@ enum Word {
     Sync,
     Check,
     Status,
+    Explain,
+    Export,
     Help,
     Tables,
     User,
@@ -87,10 +100,12 @@ enum Word {
     Key,
 }
 
-const WORDS: [(&str, Word); 8] = [
+const WORDS: [(&str, Word); 10] = [
     ("sync", Word::Sync),
     ("check", Word::Check),
     ("status", Word::Status),
+    ("explain", Word::Explain),
+    ("export", Word::Export),
     ("help", Word::Help),
     ("tables", Word::Tables),
     ("user", Word::User),
@@ -105,6 +120,8 @@ impl Word {
             Self::Sync => usage::SYNC,
             Self::Check => usage::CHECK,
             Self::Status => usage::STATUS,
+            Self::Explain => usage::EXPLAIN,
+            Self::Export => usage::EXPORT,
             Self::Help => usage::HELP,
             Self::Tables => usage::TABLES,
             Self::User => usage::USER,
@@ -124,6 +141,7 @@ impl Word {
     /// Whether words may follow that are no commands.
     fn takes_arguments(self) -> bool {
         match self {
+            Self::Explain | Self::Export => true,
             Self::Daemon | Self::Sync | Self::Check | Self::Status | Self::Help => false,
             Self::Tables | Self::User | Self::Group | Self::Key => true,
         }

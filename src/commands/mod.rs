@@ -4,6 +4,8 @@ pub mod check;
 pub mod configuration;
 pub mod daemon;
 pub mod desk;
+pub mod explain;
+pub mod export;
 pub mod group;
 pub mod key;
 pub mod report;

@@ -255,7 +255,7 @@ impl Update<'_> {
 
     /// The ledger, and whether a new one may take its place: not where the old one is there and a disk or a want of
     /// memory keeps it from us. It may be read again next time, and no host would know which ids are ours.
-    fn load_ledger(&self, notes: &mut Vec<String>) -> (Ledger, bool) {
+    pub(super) fn load_ledger(&self, notes: &mut Vec<String>) -> (Ledger, bool) {
         let loaded = match host::load(self.root, Path::new(LEDGER), STATE_LIMIT) {
             Ok(None) => return (Ledger::default(), true),
             Ok(Some(bytes)) => Ledger::parse(&bytes).map_err(|why| (why, true)),
@@ -296,7 +296,7 @@ fn untouched(error: &Error) -> Error {
     Error::new(error.kind(), format!("{error}; accounts left as they were"))
 }
 
-fn parse(files: AccountFiles) -> Result<Databases, Error> {
+pub(super) fn parse(files: AccountFiles) -> Result<Databases, Error> {
     Databases::parse(files.passwd, files.shadow, files.group, files.gshadow)
         .map_err(|why| Error::new(ErrorKind::Unsafe, format!("/etc/{why}")))
 }

@@ -210,7 +210,7 @@ fn shadow_entry(user: &User, local: &Local, today: Day) -> ShadowEntry {
 
 /// Whether somebody could log in with a password: shadow(5) leaves the field empty for no password at all, and
 /// crypt(5) knows `$id$…`, BSDi's `_…` and DES's 13 characters. Anything else is no hash of anything.
-fn opens_a_login(password: &[u8]) -> bool {
+pub(super) fn opens_a_login(password: &[u8]) -> bool {
     match password {
         [] | [b'$' | b'_', ..] => true,
         text => text.len() == 13 && text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/')),

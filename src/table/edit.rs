@@ -48,7 +48,7 @@ impl Tables {
     pub async fn read(&self, table: Table, config: &Config, today: Day) -> Result<Scan, Error> {
         let what = scan::What { consistent: true, attributes: &[] };
         let mut tally = scan::Tally::default();
-        let mut collection = Collection::new(&config.user_defaults, today);
+        let mut collection = Collection::new(&config.user_defaults, today, None);
         let doing = self.doing(&READ, table);
         let each = |item: &Item| collection.add(table, item);
         scan::scan(&self.client, &doing, &what, &self.patience, &mut tally, each).await?;

@@ -71,18 +71,25 @@ impl Doing<'_> {
     where
         E: StdError + ProvideErrorMetadata + 'static,
     {
+        let (kind, why) = self.why(error);
+        self.error(kind, &why)
+    }
+
+    /// The cause alone.
+    pub(super) fn why<E>(&self, error: &SdkError<E, HttpResponse>) -> (ErrorKind, String)
+    where
+        E: StdError + ProvideErrorMetadata + 'static,
+    {
         if let Some(credentials) = find::<CredentialsError>(error) {
-            let (kind, why) = self.of_credentials(credentials);
-            return self.error(kind, &why);
+            return self.of_credentials(credentials);
         }
         match error {
             SdkError::ServiceError(context) => {
                 let status = context.raw().status().as_u16();
-                let (kind, why) = self.of_service(context.err().code(), context.err().message(), status);
-                self.error(kind, &why)
+                self.of_service(context.err().code(), context.err().message(), status)
             }
-            SdkError::ConstructionFailure(_) => self.error(ErrorKind::Config, &chain(error)),
-            _ => self.error(ErrorKind::Unreachable, &chain(error)),
+            SdkError::ConstructionFailure(_) => (ErrorKind::Config, chain(error)),
+            _ => (ErrorKind::Unreachable, chain(error)),
         }
     }
 

@@ -8,6 +8,7 @@
 //! [`account`]: crate::account
 
 pub mod encode;
+pub mod view;
 
 use std::collections::BTreeMap;
 

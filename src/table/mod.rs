@@ -15,6 +15,7 @@ pub mod policy;
 mod scan;
 pub mod schema;
 pub mod snapshot;
+mod store;
 mod tls;
 
 use aws_sdk_dynamodb::Client;
@@ -28,6 +29,12 @@ use scan::{Item, Tally, What};
 
 pub use client::Patience;
 pub use identity::caller;
+pub use item::view::{Attribute, Watched};
+pub use snapshot::Document;
+pub use store::{Outcome, Record};
+
+/// All items of a table, for whoever leaves the host alone.
+const READ: Act = Act { what: "scan table", action: "dynamodb:Scan", follows: "nothing was written" };
 
 /// The two tables, and a client for them.
 ///
@@ -60,6 +67,8 @@ pub struct Scan {
     pub consumed_capacity: f64,
     /// Where the items came from, such as `tables Users and Groups in us-east-1`.
     pub source: String,
+    /// The items of the name that was watched, the refused ones too.
+    pub watched: Vec<Watched>,
 }
 
 impl Tables {
@@ -100,27 +109,62 @@ impl Tables {
     /// [`ErrorKind::Table`] when a table is missing or denied, when credentials are missing or refused, or when an
     /// answer is not what a table holds; [`ErrorKind::Unreachable`] when waiting may help. Half a table is never used.
     pub async fn scan(&self, config: &Config, today: Day) -> Result<Scan, Error> {
+        self.scan_watching(config, today, None).await
+    }
+
+    /// The same, with the items of one name shown.
+    ///
+    /// # Errors
+    /// As [`scan`](Self::scan).
+    pub async fn scan_watching(&self, config: &Config, today: Day, name: Option<&str>) -> Result<Scan, Error> {
+        let mut collection = Collection::new(&config.user_defaults, today, name);
+        let tally = self.items(config, &Act::SCAN, |table, item| collection.add(table, item)).await?;
+        let source = format!("tables {} and {} in {}", self.users, self.groups, self.region);
+        Ok(collection.finish(tally, source))
+    }
+
+    /// Both tables to their ends, as documents that [`snapshot::read`] takes.
+    ///
+    /// # Errors
+    /// As [`scan`](Self::scan).
+    pub async fn documents(&self, config: &Config) -> Result<[Document; 2], Error> {
+        let mut documents = [Document::default(), Document::default()];
+        let [users, groups] = &mut documents;
+        self.items(config, &READ, |table, item| match table {
+            Table::Users => users.add(item),
+            Table::Groups => groups.add(item),
+        })
+        .await?;
+        Ok(documents)
+    }
+
+    /// Hands every item of both tables to `each`; on an error, what `each` was given must be thrown away.
+    async fn items(&self, config: &Config, act: &Act, mut each: impl FnMut(Table, &Item)) -> Result<Tally, Error> {
         let limit = self.patience.scan;
-        match tokio::time::timeout(limit, self.scan_both(config, today)).await {
+        match tokio::time::timeout(limit, self.items_of_both(config, act, &mut each)).await {
             Ok(result) => result,
             Err(_) => {
-                let message = format!("the tables were not read within {limit:?}; accounts left as they were");
+                let message = format!("the tables were not read within {limit:?}; {}", act.follows);
                 Err(Error::new(ErrorKind::Unreachable, message))
             }
         }
     }
 
-    async fn scan_both(&self, config: &Config, today: Day) -> Result<Scan, Error> {
+    async fn items_of_both(
+        &self,
+        config: &Config,
+        act: &Act,
+        each: &mut impl FnMut(Table, &Item),
+    ) -> Result<Tally, Error> {
         let what = What { consistent: config.consistent_read, attributes: &[] };
         let mut tally = Tally::default();
-        let mut collection = Collection::new(&config.user_defaults, today);
         // One after the other: at the same time they would need two pages of memory and twice the read capacity at once.
         for table in [Table::Users, Table::Groups] {
-            let doing = self.doing(&Act::SCAN, table);
-            let each = |item: &Item| collection.add(table, item);
+            let doing = self.doing(act, table);
+            let each = |item: &Item| each(table, item);
             scan::scan(&self.client, &doing, &what, &self.patience, &mut tally, each).await?;
         }
-        Ok(collection.finish(tally, format!("tables {} and {} in {}", self.users, self.groups, self.region)))
+        Ok(tally)
     }
 
     /// The name that the configuration gives a table.
@@ -150,10 +194,13 @@ struct Collection<'a> {
     rejections: Vec<Rejection>,
     users_seen: usize,
     groups_seen: usize,
+    /// The name whose items are shown.
+    name: Option<&'a str>,
+    watched: Vec<Watched>,
 }
 
 impl<'a> Collection<'a> {
-    fn new(defaults: &'a Defaults, today: Day) -> Self {
+    fn new(defaults: &'a Defaults, today: Day, name: Option<&'a str>) -> Self {
         Self {
             defaults,
             today,
@@ -162,10 +209,17 @@ impl<'a> Collection<'a> {
             rejections: Vec::new(),
             users_seen: 0,
             groups_seen: 0,
+            name,
+            watched: Vec::new(),
         }
     }
 
     fn add(&mut self, table: Table, item: &Item) {
+        if let Some(name) = self.name
+            && item.get("Name").and_then(|value| value.as_s().ok()).is_some_and(|text| text == name)
+        {
+            self.watched.push(Watched::new(table, item, self.defaults));
+        }
         match table {
             Table::Users => self.user(item),
             Table::Groups => self.group(item),
@@ -202,6 +256,7 @@ impl<'a> Collection<'a> {
             pages: tally.pages,
             consumed_capacity: tally.consumed_capacity,
             source,
+            watched: self.watched,
         }
     }
 }

@@ -118,7 +118,7 @@ pub(super) fn projection(attributes: &[&str]) -> (Option<String>, Option<HashMap
 }
 
 /// Three to five quarters of `pause`, so that hosts that were throttled together do not come back together.
-fn jittered(pause: Duration) -> Duration {
+pub(super) fn jittered(pause: Duration) -> Duration {
     pause.mul_f64(0.75 + 0.5 * fastrand::f64())
 }
 
