@@ -5,8 +5,7 @@ use ddum::etc::SshdConfig;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
-    let alone = SshdConfig::parse(bytes, |_| Vec::new());
-    assert!(alone.authorized_keys_file.iter().all(|file| !file.is_empty()));
+    SshdConfig::parse(bytes, |_| Vec::new());
     // One level is enough: includes of includes multiply.
     let mut left = 1;
     SshdConfig::parse(bytes, |_| {
