@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use ddum::cli::{self, Command, Options};
 use ddum::commands::sync::Updater;
-use ddum::commands::{check, configuration, daemon, say, status, sync};
+use ddum::commands::{check, configuration, daemon, explain, export, group, key, say, status, sync, tables, user};
 use ddum::config::Verbosity;
 use ddum::error::{Context, Error, ErrorKind, exit};
 use ddum::logging::{self, Place};
@@ -33,7 +33,21 @@ fn run() -> Result<u8, Error> {
             let updater = updater(&options, false)?;
             block_on(check::run(&updater, is_quiet(&options)))
         }
+        Command::Tables(verb) => block_on(tables::run(&options, verb)),
+        Command::User(verb) => block_on(user::run(&options, verb)),
+        Command::Group(verb) => block_on(group::run(&options, verb)),
+        Command::Key(verb) => block_on(key::run(&options, verb)),
         Command::Daemon { foreground, pidfile } => daemon::run(&options, foreground, &pidfile),
+        Command::Explain { name, json } => {
+            let updater = updater(&options, false)?;
+            block_on(explain::run(&updater, &name, json))
+        }
+        Command::Export(what) => {
+            for doubt in logging::start(Place::Foreground, options.verbosity, None) {
+                log::warn!("{doubt}");
+            }
+            block_on(export::run(&options, &what))
+        }
     }
 }
 

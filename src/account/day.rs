@@ -42,6 +42,12 @@ impl Day {
         text.parse::<u32>().ok().filter(|_| is_number).map(|days| Self(days.into()))
     }
 
+    /// The day before.
+    #[must_use]
+    pub fn previous(self) -> Self {
+        Self(self.0.saturating_sub(1))
+    }
+
     /// Days since 1970-01-01, negative before it.
     #[must_use]
     pub fn number(self) -> i64 {
@@ -76,7 +82,8 @@ fn civil(year: &[u8], month: [u8; 2], day: [u8; 2]) -> Option<(i64, i64, i64)> {
     let number = |digits: &[u8]| {
         digits.iter().try_fold(0, |sum, digit| digit.is_ascii_digit().then(|| sum * 10 + i64::from(digit - b'0')))
     };
-    let year = number(year).filter(|&value| year.len() == 4 && value > 0)?;
+    // First its length: the sum of any number of digits would not fit.
+    let year = Some(year).filter(|year| year.len() == 4).and_then(number).filter(|&value| value > 0)?;
     let month = number(&month).filter(|value| (1..=12).contains(value))?;
     Some((year, month, number(&day)?))
 }
@@ -172,6 +179,7 @@ mod tests {
             "+2026-01-01",
             "12026-01-01",
             "120260101",
+            "99999999999999999999999999-01-01",
             "2026-+1-01",
             "２０２６-01-01",
             "never",

@@ -35,7 +35,7 @@ pub async fn run(updater: &Updater, quiet: bool) -> Result<u8, Error> {
 }
 
 /// The configuration of the host's sshd, where it has one.
-fn sshd_config(updater: &Updater) -> Result<Option<SshdConfig>, Error> {
+pub(super) fn sshd_config(updater: &Updater) -> Result<Option<SshdConfig>, Error> {
     let read = |path: &Path| host::load(&updater.root, path, super::update::STATE_LIMIT);
     let Some(main) = read(Path::new("/etc/ssh/sshd_config"))? else { return Ok(None) };
     let include = |pattern: &str| {

@@ -19,9 +19,22 @@ const LONGEST: u64 = 1 << 20;
 /// # Errors
 /// [`ErrorKind::Config`] when it cannot be read, or is wrong.
 pub fn load(options: &Options) -> Result<(Config, Vec<String>), Error> {
+    load_from(options, options.users.is_some())
+}
+
+/// The same for those who work with the tables: they may sit at a machine that no table knows of, so the usual file
+/// may be missing.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_if_there(options: &Options) -> Result<(Config, Vec<String>), Error> {
+    load_from(options, true)
+}
+
+fn load_from(options: &Options, may_be_missing: bool) -> Result<(Config, Vec<String>), Error> {
     let path = &path(options);
     let (text, mode) = match read(path) {
-        Err(error) if error.kind() == NotFound && options.config.is_none() && options.users.is_some() => {
+        Err(error) if error.kind() == NotFound && options.config.is_none() && may_be_missing => {
             return Ok((Config::default(), Vec::new()));
         }
         read => read.context(ErrorKind::Config, format!("cannot read the configuration {}", path.display()))?,

@@ -111,9 +111,18 @@ impl Updater {
     /// # Errors
     /// When one of the tables cannot be read completely.
     pub async fn scan(&self, today: Day) -> Result<Scan, Error> {
+        self.scan_watching(today, None).await
+    }
+
+    /// The same, with the items of one name shown.
+    ///
+    /// # Errors
+    /// As [`scan`](Self::scan).
+    pub async fn scan_watching(&self, today: Day, name: Option<&str>) -> Result<Scan, Error> {
+        let config = &self.config;
         match &self.source {
-            Where::Tables => Tables::connect(&self.config).await?.scan(&self.config, today).await,
-            Where::Files { users, groups } => table::snapshot::read(users, groups, &self.config, today),
+            Where::Tables => Tables::connect(config).await?.scan_watching(config, today, name).await,
+            Where::Files { users, groups } => table::snapshot::read_watching(users, groups, config, today, name),
         }
     }
 

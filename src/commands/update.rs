@@ -79,7 +79,7 @@ impl Update<'_> {
         let files = self.files(scan, &ledger, is_replaceable, &policy, &mut applied.notes);
         let (mut plan, stored) = files.unwrap_or_else(|error| {
             applied.error = Some(error);
-            (self.unplanned(scan, &ledger), false)
+            (self.unplanned(scan, &ledger, &policy), false)
         });
         let mut is_unsaved = !stored && applied.error.is_none() && plan.ledger != ledger;
         // Before the homes, which may take long: who asks for a new account must find it now.
@@ -190,19 +190,9 @@ impl Update<'_> {
 
     /// What can be done although the account files could not be planned: homes and keys of the users that are here
     /// exactly as their items say, so that a key is revoked whatever is wrong with /etc/shadow.
-    fn unplanned<'s>(&self, scan: &'s Scan, ledger: &Ledger) -> Plan<'s> {
-        let passwd =
-            host::read_passwd(self.root).ok().and_then(|bytes| Lines::<crate::etc::PasswdEntry>::parse(bytes).ok());
-        let present = passwd.map(|passwd| {
-            let is_here = |user: &&crate::account::User| {
-                matches!(passwd.find(user.name.as_str()), crate::etc::Found::Entry(entry)
-                    if entry.uid == user.uid.get()
-                        && entry.gid == user.gid.get()
-                        && entry.home == user.home.as_str().as_bytes())
-                    && (self.config.allow_system_accounts || user.uid.get() != 0)
-            };
-            scan.accounts.users.iter().filter(is_here).map(|user| Present { user, moved_from: None }).collect()
-        });
+    fn unplanned<'s>(&self, scan: &'s Scan, ledger: &Ledger, policy: &Policy) -> Plan<'s> {
+        let passwd = host::read_passwd(self.root).ok().and_then(|bytes| Lines::parse(bytes).ok());
+        let present = passwd.map(|passwd| merge::already_present(&scan.accounts, &passwd, policy));
         Plan {
             changes: Vec::new(),
             refusals: Vec::new(),
@@ -265,7 +255,7 @@ impl Update<'_> {
 
     /// The ledger, and whether a new one may take its place: not where the old one is there and a disk or a want of
     /// memory keeps it from us. It may be read again next time, and no host would know which ids are ours.
-    fn load_ledger(&self, notes: &mut Vec<String>) -> (Ledger, bool) {
+    pub(super) fn load_ledger(&self, notes: &mut Vec<String>) -> (Ledger, bool) {
         let loaded = match host::load(self.root, Path::new(LEDGER), STATE_LIMIT) {
             Ok(None) => return (Ledger::default(), true),
             Ok(Some(bytes)) => Ledger::parse(&bytes).map_err(|why| (why, true)),
@@ -306,7 +296,7 @@ fn untouched(error: &Error) -> Error {
     Error::new(error.kind(), format!("{error}; accounts left as they were"))
 }
 
-fn parse(files: AccountFiles) -> Result<Databases, Error> {
+pub(super) fn parse(files: AccountFiles) -> Result<Databases, Error> {
     Databases::parse(files.passwd, files.shadow, files.group, files.gshadow)
         .map_err(|why| Error::new(ErrorKind::Unsafe, format!("/etc/{why}")))
 }

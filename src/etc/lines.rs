@@ -119,6 +119,12 @@ impl<E: Entry> Lines<E> {
         }
     }
 
+    /// The line of a name that stands in the file as it was read, counted from 1; of several the first.
+    #[must_use]
+    pub fn line_of(&self, name: &str) -> Option<usize> {
+        self.sightings(name.as_bytes()).first().map(|sighting| sighting.line as usize + 1)
+    }
+
     /// All clear entries as changed so far: those of the file by name, then those that were added. Names that are not
     /// UTF-8 are left out.
     pub fn entries(&self) -> impl Iterator<Item = E> {

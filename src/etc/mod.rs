@@ -10,9 +10,11 @@ mod group;
 mod gshadow;
 mod lines;
 mod login_defs;
+mod nsswitch;
 mod passwd;
 mod reading;
 mod shadow;
+mod sshd_access;
 mod sshd_config;
 
 use std::fmt::Debug;
@@ -21,8 +23,10 @@ pub use group::GroupEntry;
 pub use gshadow::GshadowEntry;
 pub use lines::Lines;
 pub use login_defs::LoginDefs;
+pub use nsswitch::sources;
 pub use passwd::PasswdEntry;
 pub use shadow::ShadowEntry;
+pub use sshd_access::SshdAccess;
 pub use sshd_config::SshdConfig;
 
 /// One line of one of the four files. Its `Debug` never shows a password.

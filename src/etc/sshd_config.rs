@@ -1,5 +1,7 @@
 //! sshd_config(5): what of it decides whether keys in `~/.ssh/authorized_keys` let anybody in.
 
+use super::SshdAccess;
+
 /// How deep files may include files, as in sshd (`SERVCONF_MAX_DEPTH`).
 const MAX_DEPTH: u32 = 16;
 
@@ -16,6 +18,8 @@ pub struct SshdConfig {
     pub authorized_keys_command: Option<String>,
     /// Whether keys are taken at all.
     pub pubkey_authentication: bool,
+    /// Whom it lets in by name.
+    pub access: SshdAccess,
 }
 
 impl Default for SshdConfig {
@@ -32,6 +36,7 @@ struct Given {
     strict_modes: Option<bool>,
     authorized_keys_command: Option<String>,
     pubkey_authentication: Option<bool>,
+    access: SshdAccess,
 }
 
 impl Given {
@@ -45,6 +50,7 @@ impl Given {
             strict_modes: self.strict_modes.unwrap_or(true),
             authorized_keys_command: self.authorized_keys_command.filter(|text| !text.eq_ignore_ascii_case("none")),
             pubkey_authentication: self.pubkey_authentication.unwrap_or(true),
+            access: self.access,
         }
     }
 
@@ -79,7 +85,7 @@ impl Given {
                 "usepam" => keep_first(&mut self.use_pam, first),
                 "strictmodes" => keep_first(&mut self.strict_modes, first),
                 "pubkeyauthentication" => keep_first(&mut self.pubkey_authentication, first),
-                _ => {}
+                _ => self.access.take(&keyword, &arguments),
             }
         }
     }

@@ -107,10 +107,18 @@ pub fn read(root: &Root) -> Result<AccountFiles, Error> {
 /// When it is missing or cannot be read.
 pub fn read_passwd(root: &Root) -> Result<Vec<u8>, Error> {
     let path = Path::new("/etc/passwd");
-    let shown = root.display(path);
-    let missing = || Error::new(ErrorKind::File, format!("{} is missing", shown.display()));
-    let (file, stat) = state::open(root, path)?.ok_or_else(missing)?;
-    live::read_all(&file, &stat, live::LARGEST).at("cannot read", &shown)
+    let missing = || Error::new(ErrorKind::File, format!("{} is missing", root.display(path).display()));
+    read_file(root, path)?.ok_or_else(missing)
+}
+
+/// The content of one account file, through links that root made, for whoever needs no others and may not be let
+/// read them; `None` when it is missing.
+///
+/// # Errors
+/// [`ErrorKind::Unsafe`] when it is no regular file; [`ErrorKind::File`] when it cannot be read.
+pub fn read_file(root: &Root, path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    let Some((file, stat)) = state::open(root, path)? else { return Ok(None) };
+    live::read_all(&file, &stat, live::LARGEST).at("cannot read", root.display(path)).map(Some)
 }
 
 /// Changes the account files: waits up to `wait` for the lock that all such programs take, reads, lets `plan` say what

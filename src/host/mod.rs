@@ -17,6 +17,7 @@ mod lock_files;
 mod log_file;
 mod look;
 mod notify;
+mod output;
 mod pidfile;
 mod process;
 mod replace;
@@ -28,14 +29,18 @@ mod streams;
 mod testing;
 
 pub use accounts::{
-    AccountFiles, NewFiles, create_empty, read as read_accounts, read_passwd, update as update_accounts,
+    AccountFiles, NewFiles, create_empty, read as read_accounts, read_file as read_account_file, read_passwd,
+    update as update_accounts,
 };
 pub use caches::flush as flush_caches;
 pub use dir::Dir;
-pub use homes::{HomeChange, HomeOutcome, HomePolicy, HomeWish, ensure as ensure_homes};
+pub use homes::{
+    HomeChange, HomeLook, HomeOf, HomeOutcome, HomePolicy, HomeWish, ensure as ensure_homes, look as look_at_homes,
+};
 pub use log_file::LogFile;
 pub use look::{is_program, matching};
 pub use notify::Notifier;
+pub use output::write_private;
 pub use pidfile::Pidfile;
 pub use root::{Demand, Root};
 pub use state::{load, store};

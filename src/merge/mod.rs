@@ -4,8 +4,11 @@
 //! that is not ours can be lost on the way.
 
 mod doubts;
+mod explain;
 mod groups;
 mod ids;
+mod logins;
+mod reverse;
 mod users;
 
 use std::collections::BTreeSet;
@@ -19,6 +22,10 @@ use crate::etc::{Databases, Found};
 use crate::ledger::{Ids, Ledger};
 
 pub use doubts::{Host, doubts};
+pub use explain::{Row, group_lines, group_rules, groups_of, user_lines, user_rules};
+pub use logins::{Login, login_doubts};
+pub use reverse::{Files, Reversed, Which, reverse};
+pub use users::already_present;
 
 /// What decides, beside the items and the files.
 #[derive(Clone, Copy, Debug)]

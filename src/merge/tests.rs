@@ -364,3 +364,19 @@ fn a_member_whose_backslash_would_end_the_line_costs_its_group_alone() {
     assert_eq!(host.group, group_file + "devs:x:3000:alice\n");
     assert_eq!(host.gshadow.unwrap(), gshadow + "devs:!::alice\n");
 }
+
+#[test]
+fn without_a_plan_only_users_who_are_here_as_their_items_say_and_no_system_accounts_are_looked_after() {
+    let passwd = format!("{PASSWD}alice:x:2001:2001::/home/alice:/bin/sh\nbob:x:2002:2002::/srv/bob:/bin/sh\n");
+    let passwd = Lines::parse(passwd.into_bytes()).unwrap();
+    let daemon = User { home: HomeDir::new("/").unwrap(), ..user("daemon", 1) };
+    let users = vec![user("alice", 2001), user("bob", 2002), user("carol", 2003), user("local", 1001), daemon];
+    let accounts = Accounts::new(users, vec![], &mut Vec::new());
+    let names = |policy: &Policy| -> Vec<String> {
+        already_present(&accounts, &passwd, policy).iter().map(|p| p.user.name.to_string()).collect()
+    };
+    let mut policy = machine().policy;
+    assert_eq!(names(&policy), ["alice"]);
+    policy.allow_system_accounts = true;
+    assert_eq!(names(&policy), ["alice", "daemon"]);
+}

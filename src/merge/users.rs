@@ -1,10 +1,10 @@
 //! Users into passwd and shadow entries.
 
 use super::ids::{Claim, holders, settle};
-use super::{Change, Planning, Refusal};
-use crate::account::{Day, User};
+use super::{Change, Planning, Policy, Present, Refusal};
+use crate::account::{Accounts, Day, User};
 use crate::error::printable;
-use crate::etc::{Entry, Found, PasswdEntry, ShadowEntry};
+use crate::etc::{Entry, Found, Lines, PasswdEntry, ShadowEntry};
 use crate::ledger::{Ids, UserRecord};
 
 /// Longest passwd line that careless callers of getpwnam_r(3), which start with 1024 bytes, still read.
@@ -58,6 +58,24 @@ pub(super) fn apply<'a>(planning: &mut Planning<'_>, users: &'a [User]) -> Vec<T
     candidates.into_iter().map(|(user, local)| take(planning, user, &local)).collect()
 }
 
+/// The users that passwd has exactly as their items say, and that the policy lets items touch: whose keys can follow
+/// the table although no plan can be made.
+#[must_use]
+pub fn already_present<'a>(accounts: &'a Accounts, passwd: &Lines<PasswdEntry>, policy: &Policy) -> Vec<Present<'a>> {
+    let is_here = |user: &&User| {
+        let Found::Entry(entry) = passwd.find(user.name.as_str()) else { return false };
+        entry.uid == user.uid.get()
+            && entry.gid == user.gid.get()
+            && entry.home == user.home.as_str().as_bytes()
+            && (policy.allow_system_accounts || !is_system(entry.uid, policy))
+    };
+    accounts.users.iter().filter(is_here).map(|user| Present { user, moved_from: None }).collect()
+}
+
+fn is_system(uid: u32, policy: &Policy) -> bool {
+    uid < policy.uid_min || uid == NOBODY
+}
+
 /// Whether this host may have the user at all, as far as that does not depend on other items.
 fn admit(planning: &Planning<'_>, user: &User) -> Result<Local, String> {
     let policy = planning.policy;
@@ -76,8 +94,7 @@ fn admit(planning: &Planning<'_>, user: &User) -> Result<Local, String> {
     let passwd = clear(planning.databases.passwd.find(user.name.as_str()), "passwd")?;
     let shadow = clear(planning.databases.shadow.find(user.name.as_str()), "shadow")?;
     if let Some(entry) = &passwd {
-        let system = entry.uid < policy.uid_min || entry.uid == NOBODY;
-        if system && !policy.allow_system_accounts {
+        if is_system(entry.uid, policy) && !policy.allow_system_accounts {
             return Err(format!("is a system account of this host, with UID {}", entry.uid));
         }
         if entry.uid != uid {
@@ -193,7 +210,7 @@ fn shadow_entry(user: &User, local: &Local, today: Day) -> ShadowEntry {
 
 /// Whether somebody could log in with a password: shadow(5) leaves the field empty for no password at all, and
 /// crypt(5) knows `$id$…`, BSDi's `_…` and DES's 13 characters. Anything else is no hash of anything.
-fn opens_a_login(password: &[u8]) -> bool {
+pub(super) fn opens_a_login(password: &[u8]) -> bool {
     match password {
         [] | [b'$' | b'_', ..] => true,
         text => text.len() == 13 && text.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/')),

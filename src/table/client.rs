@@ -67,6 +67,31 @@ impl Default for Patience {
 /// [`ErrorKind::Config`] when a setting or an environment variable makes no client.
 pub(super) async fn connect(config: &Config, patience: &Patience) -> Result<(Client, String), Error> {
     let endpoint = endpoint(config, |name| env::var(name).ok())?;
+    let (mut sdk, region) = sdk(config, patience).await?;
+    if let Some(role) = &config.assume_role_arn {
+        sdk = assume(role, sdk, patience).await;
+    }
+
+    let mut builder = aws_sdk_dynamodb::config::Builder::from(&sdk);
+    match endpoint {
+        Endpoint::Given(url) => builder = builder.endpoint_url(url),
+        Endpoint::Regional => {
+            builder.set_endpoint_url(None);
+        }
+        Endpoint::Environment => {
+            if let Some(url) = sdk.endpoint_url() {
+                checked("the profile's endpoint_url", url)?;
+            }
+        }
+    }
+    Ok((Client::from_conf(builder.build()), region))
+}
+
+/// What clients of every service start from, with the credentials that no role has taken the place of yet.
+///
+/// # Errors
+/// As [`connect`].
+pub(super) async fn sdk(config: &Config, patience: &Patience) -> Result<(SdkConfig, String), Error> {
     let http = tls::http_client()?;
     let provider = ProviderConfig::without_region().with_http_client(http.clone());
     let metadata = credentials::metadata_client(&provider);
@@ -96,24 +121,7 @@ pub(super) async fn connect(config: &Config, patience: &Patience) -> Result<(Cli
     {
         loader = loader.account_id_endpoint_mode(mode);
     }
-    let mut sdk = loader.load().await;
-    if let Some(role) = &config.assume_role_arn {
-        sdk = assume(role, sdk, patience).await;
-    }
-
-    let mut builder = aws_sdk_dynamodb::config::Builder::from(&sdk);
-    match endpoint {
-        Endpoint::Given(url) => builder = builder.endpoint_url(url),
-        Endpoint::Regional => {
-            builder.set_endpoint_url(None);
-        }
-        Endpoint::Environment => {
-            if let Some(url) = sdk.endpoint_url() {
-                checked("the profile's endpoint_url", url)?;
-            }
-        }
-    }
-    Ok((Client::from_conf(builder.build()), region.to_string()))
+    Ok((loader.load().await, region.to_string()))
 }
 
 /// The same configuration with the credentials of `role`.
@@ -177,7 +185,7 @@ fn endpoint(config: &Config, variable: impl Fn(&str) -> Option<String>) -> Resul
     Ok(Endpoint::Environment)
 }
 
-fn checked(source: &str, url: &str) -> Result<(), Error> {
+pub(super) fn checked(source: &str, url: &str) -> Result<(), Error> {
     if is_absolute(url) {
         return Ok(());
     }

@@ -16,20 +16,39 @@ use crate::error::{Error, ErrorKind};
 const LONGEST: usize = 400;
 
 /// Codes that ask for patience (those with a status of 500 and above need no list).
-const THROTTLED: [&str; 6] = [
+const THROTTLED: [&str; 7] = [
     "ProvisionedThroughputExceededException",
     "RequestLimitExceeded",
     "ThrottlingException",
     "Throttling",
     "LimitExceededException",
     "TooManyRequestsException",
+    "TransactionInProgressException",
 ];
 
 /// How the SDK says that a service which gives credentials could not be reached.
 const UNREACHABLE: [&str; 3] = ["dispatch failure", "response error", "timeout"];
 
+/// What is asked of a table.
+pub(super) struct Act {
+    /// With the table's name after it, such as `scan table`.
+    pub what: &'static str,
+    /// The permission that it takes.
+    pub action: &'static str,
+    /// What follows when it fails.
+    pub follows: &'static str,
+}
+
+impl Act {
+    /// All items of a table, for an update of the host.
+    pub(super) const SCAN: Self =
+        Self { what: "scan table", action: "dynamodb:Scan", follows: "accounts left as they were" };
+}
+
 /// What is being done, for the message.
 pub(super) struct Doing<'a> {
+    /// What is asked.
+    pub act: &'a Act,
     /// The table's name.
     pub table: &'a str,
     /// The key of the configuration that names it.
@@ -41,10 +60,10 @@ pub(super) struct Doing<'a> {
 }
 
 impl Doing<'_> {
-    /// An error of the scan: what, why, what follows.
+    /// An error: what, why, what follows.
     pub(super) fn error(&self, kind: ErrorKind, why: &str) -> Error {
-        let Self { table, region, .. } = self;
-        Error::new(kind, format!("cannot scan table \"{table}\" in {region}: {why}; accounts left as they were"))
+        let Self { act: Act { what, follows, .. }, table, region, .. } = self;
+        Error::new(kind, format!("cannot {what} \"{table}\" in {region}: {why}; {follows}"))
     }
 
     /// The SDK's error.
@@ -52,18 +71,25 @@ impl Doing<'_> {
     where
         E: StdError + ProvideErrorMetadata + 'static,
     {
+        let (kind, why) = self.why(error);
+        self.error(kind, &why)
+    }
+
+    /// The cause alone.
+    pub(super) fn why<E>(&self, error: &SdkError<E, HttpResponse>) -> (ErrorKind, String)
+    where
+        E: StdError + ProvideErrorMetadata + 'static,
+    {
         if let Some(credentials) = find::<CredentialsError>(error) {
-            let (kind, why) = self.of_credentials(credentials);
-            return self.error(kind, &why);
+            return self.of_credentials(credentials);
         }
         match error {
             SdkError::ServiceError(context) => {
                 let status = context.raw().status().as_u16();
-                let (kind, why) = self.of_service(context.err().code(), context.err().message(), status);
-                self.error(kind, &why)
+                self.of_service(context.err().code(), context.err().message(), status)
             }
-            SdkError::ConstructionFailure(_) => self.error(ErrorKind::Config, &chain(error)),
-            _ => self.error(ErrorKind::Unreachable, &chain(error)),
+            SdkError::ConstructionFailure(_) => (ErrorKind::Config, chain(error)),
+            _ => (ErrorKind::Unreachable, chain(error)),
         }
     }
 
@@ -82,13 +108,13 @@ impl Doing<'_> {
         if let Some(message) = message.map(one_line).filter(|message| !message.is_empty()) {
             why = format!("{why}: {message}");
         }
-        let Self { key, region, .. } = self;
+        let Self { act: Act { action, .. }, key, region, .. } = self;
         match code {
             code if THROTTLED.contains(&code) || status >= 500 => return (ErrorKind::Unreachable, why),
             "ResourceNotFoundException" => {
                 why = format!("{why} (the table's name is {key} in the configuration, the region aws_region)");
             }
-            "AccessDeniedException" => why = format!("{why} (dynamodb:Scan on the table must be allowed)"),
+            "AccessDeniedException" => why = format!("{why} ({action} on the table must be allowed)"),
             "ExpiredTokenException" => why = format!("{why} (the credentials are temporary and need renewal)"),
             "UnrecognizedClientException" => {
                 why = format!("{why} (the access key is not known in {region}, or its session token does not fit)");
@@ -196,7 +222,8 @@ fn cut(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const DOING: Doing<'_> = Doing { table: "Users", key: "user_table_name", region: "eu-west-1", role: None };
+    const DOING: Doing<'_> =
+        Doing { act: &Act::SCAN, table: "Users", key: "user_table_name", region: "eu-west-1", role: None };
 
     #[test]
     fn what_can_pass_is_told_from_what_must_be_mended() {

@@ -1,10 +1,14 @@
-//! From an item to an account: types and presence are checked here, everything else by the types of [`account`].
+//! From an item to an account: types and presence are checked here, everything else by the types of [`account`]. The
+//! way back is in [`encode`].
 //!
 //! An attribute must have the type that the original documents for it. A list of strings where a string set belongs,
 //! or digits in a string where a number belongs, are refused and not guessed at: the tables stay readable for every
 //! program that keeps to the documentation. A `NULL` counts as absent, which is what whoever wrote it means.
 //!
 //! [`account`]: crate::account
+
+pub mod encode;
+pub mod view;
 
 use std::collections::BTreeMap;
 

@@ -8,6 +8,7 @@
 pub mod emulator;
 pub mod faults;
 pub mod http;
+pub mod proxy;
 
 use serde_json::{Value, json};
 

@@ -17,7 +17,7 @@ begin "$@"
 cc -O2 -Wall -Wextra -Werror -o "$work/inject" "$here/inject.c"
 mkdir "$work/trees"
 mount -t tmpfs -o size=256m,mode=0755 tmpfs "$work/trees"
-run "$python" "$here/faults.py" "$binary" "$work/inject" "$top/tests/fixtures/etc/debian" "$work/trees" 220
+run "$python" "$here/faults.py" "$binary" "$work/inject" "$top/tests/fixtures/etc/debian" "$work/trees" 600
 grep -v '^HARM' <<<"$out"
 same "no fault did harm" "" "$(grep '^HARM' <<<"$out")$err"
 expect "all cases were judged" 0

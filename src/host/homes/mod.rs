@@ -11,6 +11,7 @@ mod existing;
 mod leftovers;
 mod ownership;
 mod pool;
+mod read;
 mod round;
 mod selinux;
 mod skeleton;
@@ -20,6 +21,8 @@ mod steps;
 mod sync;
 #[cfg(test)]
 mod tests;
+
+pub use read::{HomeLook, HomeOf, look};
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock};

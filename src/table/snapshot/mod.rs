@@ -3,6 +3,7 @@
 //! A file is read as a stream, so that of its text no more than one item is in memory.
 
 mod json;
+mod write;
 
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read};
@@ -14,6 +15,8 @@ use super::{Collection, Scan};
 use crate::account::Day;
 use crate::config::{Config, Source};
 use crate::error::{Context, Error, ErrorKind, Table};
+
+pub use write::Document;
 
 /// The most bytes taken from one file. A table of 1,000,000 users has 700 MB.
 const LONGEST: u64 = 2 << 30;
@@ -28,11 +31,25 @@ const LONGEST: u64 = 2 << 30;
 /// [`ErrorKind::Usage`] when both are standard input, [`ErrorKind::File`] when a file cannot be read, and
 /// [`ErrorKind::Table`] when it is not the whole of a table.
 pub fn read(users: &Source, groups: &Source, config: &Config, today: Day) -> Result<Scan, Error> {
+    read_watching(users, groups, config, today, None)
+}
+
+/// The same, with the items of one name shown.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_watching(
+    users: &Source,
+    groups: &Source,
+    config: &Config,
+    today: Day,
+    name: Option<&str>,
+) -> Result<Scan, Error> {
     if *users == Source::Stdin && *groups == Source::Stdin {
         let message = "users and groups cannot both come from standard input; put one of them into a file";
         return Err(Error::new(ErrorKind::Usage, message));
     }
-    let mut collection = Collection::new(&config.user_defaults, today);
+    let mut collection = Collection::new(&config.user_defaults, today, name);
     read_one(users, Table::Users, &mut collection)?;
     read_one(groups, Table::Groups, &mut collection)?;
     let source = format!("{} and {}", called(users), called(groups));

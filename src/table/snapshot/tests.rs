@@ -14,7 +14,7 @@ const BOB: &str =
 /// The users in a file with this content.
 fn users_in(content: &[u8]) -> Result<Scan, Error> {
     let config = Config::default();
-    let mut collection = Collection::new(&config.user_defaults, today());
+    let mut collection = Collection::new(&config.user_defaults, today(), None);
     read_stream(content, "users.json", Table::Users, false, &mut collection)?;
     Ok(collection.finish(Tally::default(), String::new()))
 }

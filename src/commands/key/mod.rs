@@ -1,0 +1,266 @@
+//! `ddum key`: the SSH keys of a user, one's own above all.
+//!
+//! Everything here works with the rights of the self-service policy: it reads and writes no attribute of an item but
+//! its name, its keys and its disabled keys.
+
+mod shown;
+
+use super::desk::{Desk, failed, name, read};
+use super::user;
+use crate::account::{Day, Name, PublicKey};
+use crate::cli::Options;
+use crate::cli::key::{Chosen, Verb, Who};
+use crate::cli::user::Writing;
+use crate::config::Source;
+use crate::error::{Error, ErrorKind, Table, exit, printable};
+use crate::table;
+use crate::table::edit::{Change, Stored, Written};
+
+pub(super) use shown::{known_as, lines, values};
+use shown::{list, named};
+
+/// The attribute with the keys that hosts take.
+pub(super) const KEYS: &str = "SSHPublicKeys";
+/// The attribute with those that were put aside.
+pub(super) const DISABLED: &str = "DisabledSSHPublicKeys";
+
+/// Runs the command and gives the exit status.
+///
+/// # Errors
+/// When the table did not do what was asked.
+pub async fn run(options: &Options, verb: Verb) -> Result<u8, Error> {
+    let desk = Desk::open(options).await?;
+    match verb {
+        Verb::List(who, form) => list(&desk, &who, form).await,
+        Verb::Add { who, file, expires, writing } => add(&desk, &who, &file, expires.as_deref(), writing).await,
+        Verb::Disable(chosen) => disable(&desk, &chosen).await,
+        Verb::Enable(chosen) => enable(&desk, &chosen).await,
+        Verb::Delete(chosen) => delete(&desk, &chosen).await,
+    }
+}
+
+impl Desk {
+    async fn who(&self, who: &Who) -> Result<Name, Error> {
+        match who {
+            Who::User(given) => name(given),
+            Who::Me => name(&table::caller(&self.config).await?),
+            Who::MeFromEnvironment => match std::env::var("USER") {
+                Ok(given) if !given.is_empty() => name(&given),
+                _ => Err(Error::new(ErrorKind::Usage, "there is no $USER in the environment; name the user")),
+            },
+        }
+    }
+
+    /// The keys of a user, and nothing else of the item.
+    async fn keys(&self, name: &Name) -> Result<Stored, Error> {
+        let item = self.tables.item(Table::Users, name, &[KEYS, DISABLED]).await?;
+        // Name comes with it; an item without keys is there too.
+        item.filter(|item| item.has("Name")).ok_or_else(|| self.missing(Table::Users, name))
+    }
+
+    /// Makes a change of keys that were just read. An answer that was lost and asked for again is no conflict: then
+    /// the keys are as they were to be, which `is_done` tells.
+    async fn change_keys(&self, name: &Name, change: &Change, is_done: impl Fn(&Stored) -> bool) -> Result<(), Error> {
+        match self.tables.change(change).await? {
+            Written::Done => Ok(()),
+            Written::Conflict(_) if is_done(&self.keys(name).await?) => Ok(()),
+            Written::Conflict(_) => Err(failed(format!(
+                "conflict: somebody else changed the keys of {name} in the meantime; nothing was written; see 'ddum key \
+                 list {name}'"
+            ))),
+        }
+    }
+}
+
+async fn add(desk: &Desk, who: &Who, file: &Source, expires: Option<&str>, writing: Writing) -> Result<u8, Error> {
+    let mut keys = user::keys(&read(file)?)?;
+    if let Some(text) = expires {
+        let date = Day::parse(text).map_err(|why| Error::new(ErrorKind::Usage, format!("--expires: {why}")))?;
+        keys = keys.iter().map(|key| until(key, date)).collect::<Result<_, _>>()?;
+    }
+    let name = desk.who(who).await?;
+    let item = desk.keys(&name).await?;
+    let mut new = Vec::new();
+    let mut old = Vec::new();
+    for key in &keys {
+        let same = |attribute| item.texts(attribute).iter().find(|text| is_same(text, &key.fingerprint()));
+        if let Some(disabled) = same(DISABLED) {
+            let known = PublicKey::new(disabled).map_or_else(|_| key.fingerprint(), |key| known_as(&key));
+            let message = format!(
+                "{known} is disabled; 'ddum key enable {name} {}' puts it back, 'ddum key delete' forgets it",
+                key.fingerprint()
+            );
+            return Err(failed(message));
+        }
+        match same(KEYS) {
+            Some(line) if line == key.line() => log::info!("{name} has {} already", known_as(key)),
+            other => {
+                old.extend(other.cloned());
+                new.push(key.line().to_owned());
+            }
+        }
+    }
+    for warning in keys.iter().flat_map(PublicKey::warnings) {
+        log::warn!("{warning}");
+    }
+    if new.is_empty() {
+        return Ok(exit::DONE);
+    }
+    // The same key with other options or another comment takes the old one's place; ADD and DELETE on one attribute in
+    // one request are not allowed, so the whole set is written, if it is still what was read.
+    let wanted = new.clone();
+    let mut change = Change::of(Table::Users, &name);
+    if old.is_empty() {
+        change = change.adding(KEYS, new);
+    } else {
+        let mut all: Vec<String> = item.texts(KEYS).iter().filter(|line| !old.contains(line)).cloned().collect();
+        all.extend(new);
+        let edit = table::edit::Edit { set: vec![(KEYS, table::item::encode::Field::Set(all))], remove: Vec::new() };
+        change = change.edit(edit, &item);
+    }
+    if !writing.dry_run {
+        desk.change_keys(&name, &change, |now| wanted.iter().all(|line| has(now, KEYS, line))).await?;
+    }
+    let told: Vec<String> = keys.iter().map(|key| format!("+{}", known_as(key))).collect();
+    desk.tell(writing, &[format!("~ keys {name}: {}", told.join(" "))])?;
+    Ok(exit::DONE)
+}
+
+async fn disable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
+    let name = desk.who(&chosen.who).await?;
+    let item = desk.keys(&name).await?;
+    let Some(line) = find(&item, KEYS, &name, &chosen.key)? else {
+        return already(&item, DISABLED, &name, &chosen.key, "disabled");
+    };
+    let known = named(&line);
+    if !desk.confirm(&format!("Disable {known} of {name}?"), chosen.writing)? {
+        return Ok(exit::DONE);
+    }
+    let change = Change::of(Table::Users, &name)
+        .containing(KEYS, &line)
+        .deleting(KEYS, vec![line.clone()])
+        .adding(DISABLED, vec![line.clone()]);
+    if !chosen.writing.dry_run {
+        desk.change_keys(&name, &change, |now| !has(now, KEYS, &line) && has(now, DISABLED, &line)).await?;
+    }
+    desk.tell(chosen.writing, &[format!("~ keys {name}: -{known}")])?;
+    if item.texts(KEYS).len() == 1 {
+        log::warn!("that was the last key of {name}");
+    }
+    Ok(exit::DONE)
+}
+
+async fn enable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
+    let name = desk.who(&chosen.who).await?;
+    let item = desk.keys(&name).await?;
+    let Some(line) = find(&item, DISABLED, &name, &chosen.key)? else {
+        return already(&item, KEYS, &name, &chosen.key, "enabled");
+    };
+    PublicKey::new(&line).map_err(|why| failed(format!("hosts would refuse the key: {why}; nothing was written")))?;
+    let change = Change::of(Table::Users, &name)
+        .containing(DISABLED, &line)
+        .deleting(DISABLED, vec![line.clone()])
+        .adding(KEYS, vec![line.clone()]);
+    if !chosen.writing.dry_run {
+        desk.change_keys(&name, &change, |now| has(now, KEYS, &line) && !has(now, DISABLED, &line)).await?;
+    }
+    desk.tell(chosen.writing, &[format!("~ keys {name}: +{}", named(&line))])?;
+    Ok(exit::DONE)
+}
+
+async fn delete(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
+    let name = desk.who(&chosen.who).await?;
+    let item = desk.keys(&name).await?;
+    let found = match find(&item, KEYS, &name, &chosen.key)? {
+        Some(line) => Some((KEYS, line)),
+        None => find(&item, DISABLED, &name, &chosen.key)?.map(|line| (DISABLED, line)),
+    };
+    let Some((attribute, line)) = found else { return Err(unknown(&name, &chosen.key)) };
+    let known = named(&line);
+    if !desk.confirm(&format!("Delete {known} of {name}?"), chosen.writing)? {
+        return Ok(exit::DONE);
+    }
+    let change = Change::of(Table::Users, &name).containing(attribute, &line).deleting(attribute, vec![line.clone()]);
+    if !chosen.writing.dry_run {
+        desk.change_keys(&name, &change, |now| !has(now, attribute, &line)).await?;
+    }
+    desk.tell(chosen.writing, &[format!("~ keys {name}: -{known}")])?;
+    if attribute == KEYS && item.texts(KEYS).len() == 1 {
+        log::warn!("that was the last key of {name}");
+    }
+    Ok(exit::DONE)
+}
+
+/// The stored line of the key with this fingerprint or comment.
+fn find(item: &Stored, attribute: &str, name: &Name, wanted: &str) -> Result<Option<String>, Error> {
+    let is_wanted = |line: &&String| match PublicKey::new(line) {
+        Ok(key) => key.fingerprint() == wanted || (!wanted.is_empty() && key.comment() == wanted),
+        Err(_) => {
+            is_same(line, wanted) || PublicKey::of_file_line(line.as_bytes()).is_some_and(|key| key.comment() == wanted)
+        }
+    };
+    let found: Vec<&String> = item.texts(attribute).iter().filter(is_wanted).collect();
+    match found[..] {
+        [] => Ok(None),
+        [line] => Ok(Some(line.clone())),
+        _ => Err(failed(format!(
+            "{name} has {} keys called \"{}\"; give the fingerprint, as 'ddum key list {name}' shows it",
+            found.len(),
+            printable(wanted)
+        ))),
+    }
+}
+
+fn already(item: &Stored, attribute: &str, name: &Name, wanted: &str, state: &str) -> Result<u8, Error> {
+    match find(item, attribute, name, wanted)? {
+        Some(line) => {
+            log::info!("{} of {name} is {state} already", named(&line));
+            Ok(exit::DONE)
+        }
+        None => Err(unknown(name, wanted)),
+    }
+}
+
+fn unknown(name: &Name, wanted: &str) -> Error {
+    let wanted = printable(wanted);
+    failed(format!("{name} has no key \"{wanted}\"; 'ddum key list {name}' shows those there are"))
+}
+
+fn has(item: &Stored, attribute: &str, line: &String) -> bool {
+    item.texts(attribute).contains(line)
+}
+
+fn is_same(line: &str, fingerprint: &str) -> bool {
+    PublicKey::of_file_line(line.as_bytes()).is_some_and(|key| key.fingerprint() == fingerprint)
+}
+
+/// The key with an option that ends it on `date`. Without a time zone, which sshd before 9.1 does not know.
+fn until(key: &PublicKey, date: Day) -> Result<PublicKey, Error> {
+    let options: Vec<&str> = [key.options()].into_iter().filter(|options| !options.is_empty()).collect();
+    let option = format!("expiry-time=\"{}\"", date.to_string().replace('-', ""));
+    let options = [&options[..], &[option.as_str()]].concat().join(",");
+    let rest = key.line().get(key.options().len()..).unwrap_or_default().trim_start();
+    PublicKey::new(&format!("{options} {rest}"))
+        .map_err(|why| Error::new(ErrorKind::Usage, format!("the key cannot expire then: {why}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::key::shown::expiry;
+
+    const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA+WWckC5HovqsNXGLGG/vIPqy97mAHpc3xSmzlXbY+t my laptop";
+
+    #[test]
+    fn a_key_expires_by_an_option_that_every_sshd_knows() {
+        let date = Day::parse("2031-01-02").unwrap();
+        for options in ["", "restrict,pty ", "command=\"echo \\\" x\" "] {
+            let key = until(&PublicKey::new(&format!("{options}{KEY}")).unwrap(), date).unwrap();
+            let comma = if options.is_empty() { "" } else { "," };
+            assert_eq!(key.line(), format!("{}{comma}expiry-time=\"20310102\" {KEY}", options.trim_end()));
+            assert_eq!(expiry(&key).unwrap(), "2031-01-02");
+            assert_eq!(key.comment(), "my laptop");
+        }
+        assert!(until(&PublicKey::new(KEY).unwrap(), Day::parse("1960-01-01").unwrap()).is_err());
+    }
+}
