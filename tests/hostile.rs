@@ -179,6 +179,14 @@ fn users_who_fight_an_update_gain_nothing_and_keep_nobody_waiting() {
     drop(fight);
     eprintln!("{runs} updates in {:?}", started.elapsed());
     assert!(runs >= 3);
+    // Mallory's last blow may have been to close the home, which is not for an update to open: no existing home gets
+    // another mode. Whoever opens it again lets the keys in.
+    let home = tree.path("root/home/mallory");
+    std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o000)).unwrap();
+    let output = tree.ddum(&["sync"]).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.code() == Some(3) && said.contains("! home mallory: cannot open the home"), "{said}");
+    std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o755)).unwrap();
     // Peace: the keys arrive there too, whatever was left.
     tree.users(&all, KEYS[0], "");
     let output = tree.ddum(&["sync"]).output().unwrap();
