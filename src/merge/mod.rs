@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use crate::account::{Accounts, Day, GroupMembers, User};
 use crate::error::Rejection;
-use crate::etc::{Databases, Found};
+use crate::etc::{Databases, Found, Lines};
 use crate::ledger::{Ids, Ledger};
 
 pub use doubts::{Host, doubts};
@@ -173,13 +173,23 @@ pub fn plan<'a>(accounts: &'a Accounts, ledger: &Ledger, databases: &mut Databas
     Plan { changes, refusals, notes, present, groups, ledger }
 }
 
-/// A record whose account is neither here nor in its table says nothing any more.
+/// A record whose account is neither here nor in its table says nothing any more, once no group names the user either:
+/// until then it tells that the membership is ours to end.
 fn forget_the_gone(ledger: &mut Ledger, accounts: &Accounts, databases: &Databases) {
-    ledger.users.retain(|name, _| {
-        accounts.users.binary_search_by(|u| u.name.as_str().cmp(name)).is_ok()
-            || accounts.refused_users.contains(name)
-            || databases.passwd.find(name) != Found::Absent
-    });
+    let is_gone = |name: &str| {
+        accounts.users.binary_search_by(|u| u.name.as_str().cmp(name)).is_err()
+            && !accounts.refused_users.contains(name)
+            && databases.passwd.find(name) == Found::Absent
+    };
+    let mut gone: BTreeSet<String> = ledger.users.keys().filter(|name| is_gone(name)).cloned().collect();
+    if !gone.is_empty() {
+        let members = databases.group.entries().flat_map(|group| group.members);
+        let administrators = databases.gshadow.iter().flat_map(Lines::entries).flat_map(|group| group.administrators);
+        for name in members.chain(administrators) {
+            std::str::from_utf8(&name).is_ok_and(|name| gone.remove(name));
+        }
+        ledger.users.retain(|name, _| !gone.contains(name));
+    }
     ledger.groups.retain(|name, _| {
         accounts.groups.binary_search_by(|g| g.name.as_str().cmp(name)).is_ok()
             || accounts.refused_groups.contains(name)

@@ -380,3 +380,15 @@ fn without_a_plan_only_users_who_are_here_as_their_items_say_and_no_system_accou
     policy.allow_system_accounts = true;
     assert_eq!(names(&policy), ["alice", "daemon"]);
 }
+
+#[test]
+fn who_is_gone_is_remembered_as_long_as_a_group_names_them() {
+    let mut host = machine().managed("bob", 2002);
+    host.group = GROUP.replace("10:local", "10:local\\,bob");
+    host.update(vec![], vec![group("wheel", 10, &[])]);
+    assert!(host.refusals[0].contains("backslash"), "{:?}", host.refusals);
+    assert!(host.ledger.users.contains_key("bob"), "still in wheel, and ours to take out");
+    let mut host = machine().managed("bob", 2002);
+    host.update(vec![], vec![]);
+    assert!(!host.ledger.users.contains_key("bob"), "no account, no item, no membership");
+}
