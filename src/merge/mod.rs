@@ -186,7 +186,9 @@ fn forget_the_gone(ledger: &mut Ledger, accounts: &Accounts, databases: &Databas
         let members = databases.group.entries().flat_map(|group| group.members);
         let administrators = databases.gshadow.iter().flat_map(Lines::entries).flat_map(|group| group.administrators);
         for name in members.chain(administrators) {
-            std::str::from_utf8(&name).is_ok_and(|name| gone.remove(name));
+            if let Ok(name) = std::str::from_utf8(&name) {
+                gone.remove(name);
+            }
         }
         ledger.users.retain(|name, _| !gone.contains(name));
     }
