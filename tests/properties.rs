@@ -316,9 +316,7 @@ fn ids<E: Entry>(lines: &Lines<E>) -> Vec<u32> {
 
 /// The same cases every time, so that a change is judged by itself; PROPTEST_RNG_SEED and PROPTEST_CASES ask for others.
 fn seed() -> RngSeed {
-    let seed = std::env::var("PROPTEST_RNG_SEED").map_or(20_261_122, |text| text.parse().unwrap());
-    eprintln!("seed {seed}");
-    RngSeed::Fixed(seed)
+    RngSeed::Fixed(std::env::var("PROPTEST_RNG_SEED").map_or(20_261_122, |text| text.parse().unwrap()))
 }
 
 proptest! {
