@@ -26,7 +26,7 @@ pub use login_defs::LoginDefs;
 pub use nsswitch::sources;
 pub use passwd::PasswdEntry;
 pub use shadow::ShadowEntry;
-pub use sshd_access::SshdAccess;
+pub use sshd_access::{SshdAccess, matches};
 pub use sshd_config::SshdConfig;
 
 /// One line of one of the four files. Its `Debug` never shows a password.

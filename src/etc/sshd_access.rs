@@ -49,8 +49,9 @@ impl SshdAccess {
     }
 }
 
-/// `*` and `?`, as sshd's match_pattern.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
+/// Whether a pattern with `*` and `?` matches the whole name, as sshd's match_pattern and the shell have it.
+#[must_use]
+pub fn matches(pattern: &[u8], name: &[u8]) -> bool {
     match (pattern, name) {
         ([], []) => true,
         ([b'*', rest @ ..], _) => matches(rest, name) || (!name.is_empty() && matches(pattern, &name[1..])),

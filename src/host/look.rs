@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FileType;
 
 use super::{Demand, Root};
+use crate::etc::matches;
 
 /// Whether the absolute `path` of the tree, or what it links to, is a file with a bit to execute it.
 #[must_use]
@@ -46,16 +47,6 @@ pub fn matching(root: &Root, base: &Path, pattern: &str) -> Vec<PathBuf> {
         .collect();
     names.sort_unstable();
     names.into_iter().map(|name| parent.join(name)).collect()
-}
-
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    match (pattern, name) {
-        ([], []) => true,
-        ([b'*', rest @ ..], _) => matches(rest, name) || (!name.is_empty() && matches(pattern, &name[1..])),
-        ([b'?', rest @ ..], [_, tail @ ..]) => matches(rest, tail),
-        ([p, rest @ ..], [n, tail @ ..]) => p == n && matches(rest, tail),
-        _ => false,
-    }
 }
 
 #[cfg(test)]
