@@ -35,13 +35,15 @@ pub use accounts::{
 pub use caches::flush as flush_caches;
 pub use dir::Dir;
 pub use homes::{
-    HomeChange, HomeLook, HomeOf, HomeOutcome, HomePolicy, HomeWish, ensure as ensure_homes, look as look_at_homes,
+    HomeChange, HomeLook, HomeOf, HomeOutcome, HomePolicy, HomeWish, contain_panics, ensure as ensure_homes,
+    look as look_at_homes,
 };
 pub use log_file::LogFile;
 pub use look::{is_program, matching};
 pub use notify::Notifier;
 pub use output::write_private;
 pub use pidfile::Pidfile;
+pub use process::forbid_core_dumps;
 pub use root::{Demand, Root};
 pub use state::{load, store};
 pub use stop::Stop;

@@ -22,6 +22,7 @@ mod sync;
 #[cfg(test)]
 mod tests;
 
+pub use pool::contain_panics;
 pub use read::{HomeLook, HomeOf, look};
 
 use std::path::{Path, PathBuf};

@@ -2,13 +2,14 @@
 //! a home on a file system that hangs holds a thread in the kernel, where nobody can reach it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use std::{panic, thread};
 
 use super::super::Stop;
 use super::super::identity::{Actor, Identity};
+use crate::error::printable;
 
 /// Enough for the deepest walk here; the default of 2 MiB would only be address space, but there may be many threads.
 const STACK: usize = 512 * 1024;
@@ -19,19 +20,36 @@ const GRACE: Duration = Duration::from_millis(500);
 /// How often threads that are slow, and a stop, are looked for at the least.
 const TICK: Duration = Duration::from_millis(100);
 
+/// The name of every thread of a pool, as ps(1) shows it.
+const THREAD: &str = "ddum-home";
+
+/// Lets a fault in ddum itself cost one home and not the daemon: a thread of a pool that panics is held where it is,
+/// and its job is given up as that of a home that hangs. Catching the panic would tell the same, but the tables that
+/// unwinding needs make the binary a sixth larger.
+pub fn contain_panics() {
+    let report = panic::take_hook();
+    panic::set_hook(Box::new(move |fault| {
+        report(fault);
+        if thread::current().name() == Some(THREAD) {
+            log::error!("a fault in ddum itself, {}", printable(&fault.to_string()));
+            loop {
+                thread::park();
+            }
+        }
+    }));
+}
+
 /// What became of a job.
 #[derive(Debug)]
 pub(super) enum Answer<R> {
     /// It ended.
     Done(R),
-    /// It did not end in time, and its thread was left behind.
+    /// It did not end in time, or panicked, and its thread was left behind.
     Silent,
     /// A thread that was left behind earlier still hangs at the same place: not tried.
     StillSilent,
     /// No thread was free for it: too many are left behind, or none can be started.
     NotTried,
-    /// It panicked.
-    Broken,
     /// A stop came first.
     Stopped,
 }
@@ -253,10 +271,7 @@ impl Pool {
             let hand = Hand { actor: Actor::new(switches), state: own };
             loop {
                 let Some((job, place, what)) = take(&queue, &hand.state) else { break };
-                let answer = match catch_unwind(AssertUnwindSafe(|| work(what, &hand))) {
-                    Ok(result) => Answer::Done(result),
-                    Err(_) => Answer::Broken,
-                };
+                let answer = Answer::Done(work(what, &hand));
                 let mut state = lock(&hand.state);
                 if matches!(*state, State::Abandoned) {
                     left_behind.end(&place);
@@ -275,7 +290,7 @@ impl Pool {
             // Nobody listens any more when a stop was faster.
             let _ = bell.send(());
         };
-        let started = std::thread::Builder::new().name("ddum-home".to_owned()).stack_size(STACK).spawn(body).is_ok();
+        let started = thread::Builder::new().name(THREAD.to_owned()).stack_size(STACK).spawn(body).is_ok();
         if started {
             hands.push(state);
         }
@@ -308,7 +323,42 @@ fn settle<R>(answers: &mut [Option<Answer<R>>], open: &mut usize, index: usize, 
     }
 }
 
-/// A panic in a job poisons nothing that is not consistent.
+/// A panic poisons nothing that is not consistent.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// In a process of its own, which it ends itself: the hook holds a lock that the test runner wants at its end.
+    #[test]
+    fn a_panic_costs_the_job_that_it_happens_in_and_no_other() {
+        const INSIDE: &str = "DDUM_TEST_PANIC";
+        if std::env::var_os(INSIDE).is_none() {
+            let mut again = std::process::Command::new(std::env::current_exe().unwrap());
+            again.args(["a_panic_costs_the_job_that_it_happens_in_and_no_other", "--nocapture"]).env(INSIDE, "1");
+            let output = again.output().unwrap();
+            assert_eq!(output.status.code(), Some(7), "{output:?}");
+            return;
+        }
+        contain_panics();
+        let pool = Pool {
+            workers: 1,
+            limit: Duration::from_millis(200),
+            replaced: 2,
+            hanging: 2,
+            left_behind: LeftBehind::default(),
+            switches: false,
+            stop: Stop::default(),
+        };
+        let run = || {
+            let jobs = ["/home/a", "/home/b", "/home/c"].map(|place| (Arc::from(place), place)).to_vec();
+            pool.run(jobs, |place, _| if place == "/home/b" { panic!("on purpose") } else { place.len() })
+        };
+        let first = matches!(run()[..], [Answer::Done(7), Answer::Silent, Answer::Done(7)]);
+        let second = matches!(run()[..], [Answer::Done(7), Answer::StillSilent, Answer::Done(7)]);
+        std::process::exit(if first && second { 7 } else { 8 });
+    }
 }

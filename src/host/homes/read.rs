@@ -69,7 +69,6 @@ pub fn look(root: &Root, homes: &[HomeOf<'_>], stop: &Stop) -> Result<Vec<HomeLo
         Answer::Done(look) => look,
         Answer::Silent | Answer::StillSilent => trouble(format!("the home did not answer within {limit} s")),
         Answer::NotTried => trouble("too many homes do not answer: not tried".to_owned()),
-        Answer::Broken => trouble("a fault in ddum itself".to_owned()),
         Answer::Stopped => trouble("told to stop".to_owned()),
     };
     Ok(answers.into_iter().map(told).collect())

@@ -188,7 +188,6 @@ impl Round {
                 Answer::NotTried => {
                     self.refuse(index, "too many homes do not answer, or no thread can be started: not tried", refused);
                 }
-                Answer::Broken => self.refuse(index, "a fault in ddum itself", silent),
                 Answer::Stopped => {}
             }
         }

@@ -79,7 +79,7 @@ impl FileSystems {
             Answer::Done(Err(errno)) => Some(format!("its file system cannot be synced: {errno}")),
             Answer::Silent | Answer::StillSilent => Some("its file system did not sync in time".to_owned()),
             Answer::Stopped => Some("told to stop before its file system was synced".to_owned()),
-            Answer::NotTried | Answer::Broken => Some("no thread could sync its file system".to_owned()),
+            Answer::NotTried => Some("no thread could sync its file system".to_owned()),
         };
         devices.into_iter().zip(answers).filter_map(|(device, answer)| Some((device, reason(answer)?))).collect()
     }
