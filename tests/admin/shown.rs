@@ -50,6 +50,16 @@ fn lists_and_items_are_shown_for_people_and_programs() {
         assert!(serde_json::from_str::<Value>(&office.done(line)).unwrap().is_object(), "{line}");
     }
     assert_eq!(office.done("user show bob").lines().next(), Some("Name:       bob"));
+    // As a process leaves them that was killed while it looked for another number.
+    emulator.put("Users", &[user_item("carl", 2002)]);
+    emulator.put("Groups", &[group_item("ops", 3000, &[])]);
+    let (status, out, _) = office.run("user list");
+    assert_eq!(status, 3);
+    let want = "! user carl: UID: 2002 is also that of bob, and hosts refuse whom they do not know with it; 'ddum user set \
+                carl --uid N' gives another\n";
+    assert!(out.contains(want) && out.contains("! user bob: UID: 2002 is also that of carl, "), "{out}");
+    let (status, out, _) = office.run("group list");
+    assert!(status == 3 && out.contains("! group dev: GID: 3000 is also that of ops, "), "{out}");
     // What is wrong is mended by the command that sets it.
     assert_eq!(office.done("user set eve --shell /bin/bash"), "~ user eve: shell bash -> /bin/bash\n");
 }

@@ -5,7 +5,7 @@
 
 mod shown;
 
-use super::desk::{Desk, failed, name, read};
+use super::desk::{Desk, Told, failed, name, read};
 use super::user;
 use crate::account::{Day, Name, PublicKey};
 use crate::cli::Options;
@@ -74,9 +74,10 @@ impl Desk {
 
 async fn add(desk: &Desk, who: &Who, file: &Source, expires: Option<&str>, writing: Writing) -> Result<u8, Error> {
     let mut keys = user::keys(&read(file)?)?;
-    if let Some(text) = expires {
-        let date = Day::parse(text).map_err(|why| Error::new(ErrorKind::Usage, format!("--expires: {why}")))?;
-        keys = keys.iter().map(|key| until(key, date)).collect::<Result<_, _>>()?;
+    let date = |text| Day::parse(text).map_err(|why| Error::new(ErrorKind::Usage, format!("--expires: {why}")));
+    let until = expires.map(date).transpose()?;
+    if let Some(date) = until {
+        keys = keys.iter().map(|key| expiring(key, date)).collect::<Result<_, _>>()?;
     }
     let name = desk.who(who).await?;
     let item = desk.keys(&name).await?;
@@ -104,7 +105,7 @@ async fn add(desk: &Desk, who: &Who, file: &Source, expires: Option<&str>, writi
         log::warn!("{warning}");
     }
     if new.is_empty() {
-        return Ok(exit::DONE);
+        return desk.unchanged(writing);
     }
     // The same key with other options or another comment takes the old one's place; ADD and DELETE on one attribute in
     // one request are not allowed, so the whole set is written, if it is still what was read.
@@ -118,11 +119,14 @@ async fn add(desk: &Desk, who: &Who, file: &Source, expires: Option<&str>, writi
         let edit = table::edit::Edit { set: vec![(KEYS, table::item::encode::Field::Set(all))], remove: Vec::new() };
         change = change.edit(edit, &item);
     }
+    if let Some(date) = until.filter(|date| *date <= desk.today) {
+        log::warn!("sshd takes no key that expires on {date}: that day has begun");
+    }
     if !writing.dry_run {
         desk.change_keys(&name, &change, |now| wanted.iter().all(|line| has(now, KEYS, line))).await?;
     }
     let told: Vec<String> = keys.iter().map(|key| format!("+{}", known_as(key))).collect();
-    desk.tell(writing, &[format!("~ keys {name}: {}", told.join(" "))])?;
+    desk.tell(writing, &[Told::new('~', "keys", &name, told.join(" "))])?;
     Ok(exit::DONE)
 }
 
@@ -130,11 +134,12 @@ async fn disable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
     let name = desk.who(&chosen.who).await?;
     let item = desk.keys(&name).await?;
     let Some(line) = find(&item, KEYS, &name, &chosen.key)? else {
-        return already(&item, DISABLED, &name, &chosen.key, "disabled");
+        already(&item, DISABLED, &name, &chosen.key, "disabled")?;
+        return desk.unchanged(chosen.writing);
     };
     let known = named(&line);
     if !desk.confirm(&format!("Disable {known} of {name}?"), chosen.writing)? {
-        return Ok(exit::DONE);
+        return desk.unchanged(chosen.writing);
     }
     let change = Change::of(Table::Users, &name)
         .containing(KEYS, &line)
@@ -143,7 +148,7 @@ async fn disable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
     if !chosen.writing.dry_run {
         desk.change_keys(&name, &change, |now| !has(now, KEYS, &line) && has(now, DISABLED, &line)).await?;
     }
-    desk.tell(chosen.writing, &[format!("~ keys {name}: -{known}")])?;
+    desk.tell(chosen.writing, &[Told::new('~', "keys", &name, format!("-{known}"))])?;
     if item.texts(KEYS).len() == 1 {
         log::warn!("that was the last key of {name}");
     }
@@ -154,7 +159,8 @@ async fn enable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
     let name = desk.who(&chosen.who).await?;
     let item = desk.keys(&name).await?;
     let Some(line) = find(&item, DISABLED, &name, &chosen.key)? else {
-        return already(&item, KEYS, &name, &chosen.key, "enabled");
+        already(&item, KEYS, &name, &chosen.key, "enabled")?;
+        return desk.unchanged(chosen.writing);
     };
     PublicKey::new(&line).map_err(|why| failed(format!("hosts would refuse the key: {why}; nothing was written")))?;
     let change = Change::of(Table::Users, &name)
@@ -164,7 +170,7 @@ async fn enable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
     if !chosen.writing.dry_run {
         desk.change_keys(&name, &change, |now| has(now, KEYS, &line) && !has(now, DISABLED, &line)).await?;
     }
-    desk.tell(chosen.writing, &[format!("~ keys {name}: +{}", named(&line))])?;
+    desk.tell(chosen.writing, &[Told::new('~', "keys", &name, format!("+{}", named(&line)))])?;
     Ok(exit::DONE)
 }
 
@@ -178,13 +184,13 @@ async fn delete(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
     let Some((attribute, line)) = found else { return Err(unknown(&name, &chosen.key)) };
     let known = named(&line);
     if !desk.confirm(&format!("Delete {known} of {name}?"), chosen.writing)? {
-        return Ok(exit::DONE);
+        return desk.unchanged(chosen.writing);
     }
     let change = Change::of(Table::Users, &name).containing(attribute, &line).deleting(attribute, vec![line.clone()]);
     if !chosen.writing.dry_run {
         desk.change_keys(&name, &change, |now| !has(now, attribute, &line)).await?;
     }
-    desk.tell(chosen.writing, &[format!("~ keys {name}: -{known}")])?;
+    desk.tell(chosen.writing, &[Told::new('~', "keys", &name, format!("-{known}"))])?;
     if attribute == KEYS && item.texts(KEYS).len() == 1 {
         log::warn!("that was the last key of {name}");
     }
@@ -211,11 +217,11 @@ fn find(item: &Stored, attribute: &str, name: &Name, wanted: &str) -> Result<Opt
     }
 }
 
-fn already(item: &Stored, attribute: &str, name: &Name, wanted: &str, state: &str) -> Result<u8, Error> {
+fn already(item: &Stored, attribute: &str, name: &Name, wanted: &str, state: &str) -> Result<(), Error> {
     match find(item, attribute, name, wanted)? {
         Some(line) => {
             log::info!("{} of {name} is {state} already", named(&line));
-            Ok(exit::DONE)
+            Ok(())
         }
         None => Err(unknown(name, wanted)),
     }
@@ -235,7 +241,7 @@ fn is_same(line: &str, fingerprint: &str) -> bool {
 }
 
 /// The key with an option that ends it on `date`. Without a time zone, which sshd before 9.1 does not know.
-fn until(key: &PublicKey, date: Day) -> Result<PublicKey, Error> {
+fn expiring(key: &PublicKey, date: Day) -> Result<PublicKey, Error> {
     let options: Vec<&str> = [key.options()].into_iter().filter(|options| !options.is_empty()).collect();
     let option = format!("expiry-time=\"{}\"", date.to_string().replace('-', ""));
     let options = [&options[..], &[option.as_str()]].concat().join(",");
@@ -255,12 +261,12 @@ mod tests {
     fn a_key_expires_by_an_option_that_every_sshd_knows() {
         let date = Day::parse("2031-01-02").unwrap();
         for options in ["", "restrict,pty ", "command=\"echo \\\" x\" "] {
-            let key = until(&PublicKey::new(&format!("{options}{KEY}")).unwrap(), date).unwrap();
+            let key = expiring(&PublicKey::new(&format!("{options}{KEY}")).unwrap(), date).unwrap();
             let comma = if options.is_empty() { "" } else { "," };
             assert_eq!(key.line(), format!("{}{comma}expiry-time=\"20310102\" {KEY}", options.trim_end()));
             assert_eq!(expiry(&key).unwrap(), "2031-01-02");
             assert_eq!(key.comment(), "my laptop");
         }
-        assert!(until(&PublicKey::new(KEY).unwrap(), Day::parse("1960-01-01").unwrap()).is_err());
+        assert!(expiring(&PublicKey::new(KEY).unwrap(), Day::parse("1960-01-01").unwrap()).is_err());
     }
 }
