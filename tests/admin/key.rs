@@ -1,7 +1,5 @@
 //! `ddum key`.
 
-use std::process::Command;
-
 use serde_json::json;
 
 use super::office::*;
@@ -79,32 +77,32 @@ fn one_s_own_keys_need_no_name() {
 }
 
 #[test]
-fn fingerprints_are_those_of_ssh_keygen() {
+fn a_key_that_is_there_twice_goes_as_one() {
     let emulator = Emulator::with_tables();
-    emulator.put("Users", &[user_item("alice", 2001)]);
-    let office = Office::new("keygen", &emulator.url());
-    let mut compared = 0;
-    let kinds = [("rsa", "1024"), ("rsa", "2048"), ("rsa", "3072"), ("dsa", "1024"), ("ed25519", "256")];
-    for (kind, bits) in kinds.into_iter().chain([("ecdsa", "256"), ("ecdsa", "384"), ("ecdsa", "521")]) {
-        let file = office.0.join(format!("{kind}{bits}"));
-        let made = Command::new("ssh-keygen")
-            .args(["-q", "-N", "", "-C", &format!("{kind} {bits}"), "-t", kind, "-b", bits, "-f"])
-            .arg(&file)
-            .status();
-        // Not everywhere, and newer ones make no DSA keys.
-        if !made.is_ok_and(|status| status.success()) {
-            continue;
-        }
-        let output = Command::new("ssh-keygen").arg("-lf").arg(file.with_extension("pub")).output().unwrap();
-        let line = String::from_utf8(output.stdout).unwrap();
-        let words: Vec<&str> = line.split_whitespace().collect();
-        office.done(&format!("key add alice {kind}{bits}.pub"));
-        let list = office.done("key list alice");
-        let ours = list.lines().find(|line| line.contains(words[1])).unwrap_or_else(|| panic!("{line}{list}"));
-        let ours: Vec<&str> = ours.split_whitespace().collect();
-        let theirs = [words[1], words[0], words[4].trim_matches(['(', ')']), "never", "enabled", words[2], words[3]];
-        assert_eq!(ours, theirs);
-        compared += 1;
-    }
-    assert!(compared > 3 || Command::new("ssh-keygen").arg("-?").output().is_err(), "only {compared} kinds");
+    let mut alice = user_item("alice", 2001);
+    let twin = LAPTOP.replace("laptop", "desk");
+    alice["SSHPublicKeys"] = json!({"SS": [LAPTOP, twin, PHONE]});
+    emulator.put("Users", &[alice]);
+    let office = Office::new("twice", &emulator.url());
+    let keys = |attribute: &str| item(&emulator, "Users", "alice")[attribute]["SS"].clone();
+    let told = office.done(&format!("key disable alice {LAPTOP_PRINT}"));
+    assert_eq!(told, format!("~ keys alice: -{LAPTOP_PRINT} (desk) -{LAPTOP_PRINT} (laptop)\n"));
+    assert_eq!((keys("SSHPublicKeys"), keys("DisabledSSHPublicKeys")), (json!([PHONE]), json!([twin, LAPTOP])));
+    // By its comment too, one key is meant: a line that stayed would still let it in.
+    office.done("key enable alice desk");
+    assert_eq!(keys("SSHPublicKeys").as_array().unwrap().len(), 3);
+    office.done("key delete alice laptop");
+    assert_eq!(keys("SSHPublicKeys"), json!([PHONE]));
+
+    // A new option is not evaded by the same key without it.
+    let two = json!({"TableName": "Users", "Key": {"Name": {"S": "alice"}}, "UpdateExpression": "ADD SSHPublicKeys :v",
+                     "ExpressionAttributeValues": {":v": {"SS": [LAPTOP, twin]}}});
+    emulator.call("UpdateItem", &two);
+    office.done("key add alice laptop.pub --expires 2031-01-02");
+    assert_eq!(keys("SSHPublicKeys"), json!([format!("expiry-time=\"20310102\" {LAPTOP}"), PHONE]));
+    office.done("key delete alice laptop");
+
+    let (status, out, err) = office.given("key add alice -", &format!("{LAPTOP}\n{twin}\n"));
+    assert!(status == 0 && err.contains("is in it twice; the first line counts"), "{out}{err}");
+    assert_eq!(keys("SSHPublicKeys"), json!([LAPTOP, PHONE]));
 }

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod fingerprints;
 mod group;
 mod key;
 mod office;

@@ -249,7 +249,7 @@ fn who_sits_at_a_terminal_is_asked_before_something_is_taken_away() {
     for line in lines {
         for answer in ["n\n", "\n", "\u{4}"] {
             let Some((status, said)) = at_a_terminal(&office, line, answer) else {
-                println!("NOT CHECKED: questions at a terminal; there is no script(1) here");
+                not_checked("questions at a terminal; there is no script(1) here");
                 return;
             };
             assert!(status == 0 && said.contains("[y/N]") && said.contains("nothing was written"), "{line}: {said}");

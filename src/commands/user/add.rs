@@ -271,12 +271,15 @@ pub(in crate::commands) fn keys(text: &str) -> Result<Vec<PublicKey>, Error> {
     }
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let key = PublicKey::new(line);
-        keys.push(key.map_err(|why| Error::new(ErrorKind::Usage, format!("the key cannot be used: {why}")))?);
+        let key = key.map_err(|why| Error::new(ErrorKind::Usage, format!("the key cannot be used: {why}")))?;
+        match keys.iter().any(|known: &PublicKey| known.fingerprint() == key.fingerprint()) {
+            true => log::warn!("{} is in it twice; the first line counts", super::super::key::known_as(&key)),
+            false => keys.push(key),
+        }
     }
     if keys.is_empty() {
         return Err(Error::new(ErrorKind::Usage, "there is no key in it"));
     }
     keys.sort_unstable();
-    keys.dedup();
     Ok(keys)
 }
