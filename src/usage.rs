@@ -216,7 +216,7 @@ Options:
                       option's
       --expired       list those whose account has expired
       --without-keys  list those without a key
-      --json          for programs
+      --json          print for programs what was found, or written
   -y, --yes           do not ask
 ",
     writing!(),
@@ -250,7 +250,7 @@ Options:
       --unset ATTRIBUTE
                       take away an attribute, by its name in the table or its
                       option's
-      --json          for programs
+      --json          print for programs what was found, or written
   -y, --yes           do not ask
 ",
     writing!(),
@@ -275,7 +275,7 @@ its next update; enable puts it back.
 Options:
       --expires DATE  sshd takes the keys until DATE begins where it runs
       --me-from-env   without USER, $USER is meant
-      --json          for programs
+      --json          print for programs what was found, or written
   -y, --yes           do not ask
 ",
     writing!(),
@@ -301,7 +301,7 @@ Options:
       --no-backups    without point-in-time recovery
       --no-protection without deletion protection
       --account ID    the AWS account for the policy's resources
-      --json          for programs
+      --json          print for programs what was found, or written
 ",
     writing!(),
     common!()

@@ -11,6 +11,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use support::emulator::Emulator;
+use support::http::Reply;
+use support::proxy::{Proxy, operation};
 use support::{group_item, user_item};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBfzUc9s53y3Ig1NMYEI6otXwfhAKwVfblkUccnKCpEI laptop";
@@ -71,8 +73,12 @@ impl Host {
     }
 
     fn configure(&self, emulator: &Emulator) {
+        self.configure_at(&emulator.url());
+    }
+
+    fn configure_at(&self, url: &str) {
         let config = json!({
-            "endpoint_url": emulator.url(), "aws_region": "eu-west-1",
+            "endpoint_url": url, "aws_region": "eu-west-1",
             "aws_access_key": "AKIDEXAMPLE", "aws_secret_key": "planted-secret-key",
         });
         std::fs::write(self.0.join("root/etc/dynamodb-user-manager.cfg"), config.to_string()).unwrap();
@@ -231,6 +237,51 @@ fn an_item_that_is_there_is_left_alone_unless_it_is_asked_for_and_keeps_what_is_
     let now = &items(&emulator, "Users")[0];
     assert_eq!((&now["Password"]["S"], &now["Comment"]["S"]), (&json!(HASH), &json!("kept")));
     assert_eq!(now["SSHPublicKeys"]["SS"].as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn an_overwrite_leaves_what_somebody_else_changes_at_the_same_time() {
+    let host = Host::new("meanwhile");
+    let emulator = std::sync::Arc::new(Emulator::with_tables());
+    let behind = std::sync::Arc::clone(&emulator);
+    // Somebody else is quicker with ann, and says of bob what we say. Nobody is at carl but a transaction that ends.
+    let meetings = std::sync::atomic::AtomicUsize::new(0);
+    let change = |name: &str, expression: &str, value: &str| {
+        json!({"TableName": "Users", "Key": {"Name": {"S": name}}, "UpdateExpression": expression,
+               "ExpressionAttributeValues": {":v": {"S": value}}})
+    };
+    let proxy = Proxy::start(&emulator.url(), move |request| {
+        if operation(request) != "UpdateItem" {
+            return None;
+        }
+        match request.json()["Key"]["Name"]["S"].as_str().unwrap() {
+            "ann" => _ = behind.call("UpdateItem", &change("ann", "SET Shell = :v", "/bin/zsh")),
+            "bob" => _ = behind.call("UpdateItem", &change("bob", "SET Shell = :v", "/bin/sh")),
+            _ if meetings.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0 => {
+                let kind = "com.amazonaws.dynamodb.v20120810#TransactionConflictException";
+                return Some(Reply::json(
+                    400,
+                    &json!({"__type": kind, "message": "Transaction is ongoing for the item"}),
+                ));
+            }
+            _ => {}
+        }
+        None
+    });
+    host.configure_at(&proxy.url());
+    assert_eq!(host.run(&["export"]).0, 0);
+    for (name, attribute, value) in [("ann", "Shell", "/bin/ksh"), ("bob", "Shell", "/bin/ksh"), ("carl", "Home", "/x")]
+    {
+        emulator.call("UpdateItem", &change(name, &format!("SET {attribute} = :v"), value));
+    }
+    let (status, out, err) = host.run(&["export", "--overwrite"]);
+    assert_eq!(status, 3, "{out}{err}");
+    let want = "! user ann: somebody else changed the item in the meantime (Shell); left as it is";
+    assert!(out.contains(want) && out.contains("'ddum export --overwrite' again"), "{out}");
+    assert!(out.contains("~ user bob: Shell\n") && out.contains("~ user carl: Home\n"), "{out}");
+    let users = items(&emulator, "Users");
+    assert_eq!((&users[0]["Shell"]["S"], &users[1]["Shell"]["S"]), (&json!("/bin/zsh"), &json!("/bin/sh")));
+    assert_eq!(users[2]["Home"]["S"], "/home/carl");
 }
 
 #[test]

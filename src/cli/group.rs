@@ -55,15 +55,28 @@ const ATTRIBUTES: [(Flag, &str); 3] =
 const VERBS: &Verbs<Word> = &[
     ("list", Word::List, &[Flag::Json]),
     ("show", Word::Show, &[Flag::Json]),
-    ("add", Word::Add, &[Flag::Gid, Flag::Members, Flag::Administrators, Flag::PasswordHashStdin, Flag::DryRun]),
+    (
+        "add",
+        Word::Add,
+        &[Flag::Gid, Flag::Members, Flag::Administrators, Flag::PasswordHashStdin, Flag::DryRun, Flag::Json],
+    ),
     (
         "set",
         Word::Set,
-        &[Flag::Gid, Flag::Members, Flag::Administrators, Flag::PasswordHashStdin, Flag::Unset, Flag::DryRun],
+        &[
+            Flag::Gid,
+            Flag::Members,
+            Flag::Administrators,
+            Flag::PasswordHashStdin,
+            Flag::Unset,
+            Flag::DryRun,
+            Flag::Json,
+            Flag::Yes,
+        ],
     ),
-    ("join", Word::Join, &[Flag::AsAdministrators, Flag::DryRun]),
-    ("leave", Word::Leave, &[Flag::AsAdministrators, Flag::DryRun, Flag::Yes]),
-    ("delete", Word::Delete, &[Flag::DryRun, Flag::Yes]),
+    ("join", Word::Join, &[Flag::AsAdministrators, Flag::DryRun, Flag::Json]),
+    ("leave", Word::Leave, &[Flag::AsAdministrators, Flag::DryRun, Flag::Json, Flag::Yes]),
+    ("delete", Word::Delete, &[Flag::DryRun, Flag::Json, Flag::Yes]),
 ];
 
 pub(super) fn parse(line: &Line) -> Result<Verb, Error> {

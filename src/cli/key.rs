@@ -66,10 +66,10 @@ enum Word {
 
 const VERBS: &Verbs<Word> = &[
     ("list", Word::List, &[Flag::Json, Flag::MeFromEnv]),
-    ("add", Word::Add, &[Flag::Expires, Flag::DryRun, Flag::MeFromEnv]),
-    ("disable", Word::Disable, &[Flag::DryRun, Flag::Yes, Flag::MeFromEnv]),
-    ("enable", Word::Enable, &[Flag::DryRun, Flag::MeFromEnv]),
-    ("delete", Word::Delete, &[Flag::DryRun, Flag::Yes, Flag::MeFromEnv]),
+    ("add", Word::Add, &[Flag::Expires, Flag::DryRun, Flag::Json, Flag::MeFromEnv]),
+    ("disable", Word::Disable, &[Flag::DryRun, Flag::Json, Flag::Yes, Flag::MeFromEnv]),
+    ("enable", Word::Enable, &[Flag::DryRun, Flag::Json, Flag::MeFromEnv]),
+    ("delete", Word::Delete, &[Flag::DryRun, Flag::Json, Flag::Yes, Flag::MeFromEnv]),
 ];
 
 pub(super) fn parse(line: &Line) -> Result<Verb, Error> {

@@ -28,6 +28,8 @@ pub struct Create {
     pub no_protection: bool,
     /// Only print what would be made.
     pub dry_run: bool,
+    /// Print what was made for programs.
+    pub json: bool,
 }
 
 /// Who a policy is for.
@@ -49,7 +51,7 @@ enum Word {
 }
 
 const VERBS: &Verbs<Word> = &[
-    ("create", Word::Create, &[Flag::Tag, Flag::NoBackups, Flag::NoProtection, Flag::DryRun]),
+    ("create", Word::Create, &[Flag::Tag, Flag::NoBackups, Flag::NoProtection, Flag::DryRun, Flag::Json]),
     ("describe", Word::Describe, &[Flag::Json]),
     ("policy", Word::Policy, &[Flag::Account]),
 ];
@@ -68,6 +70,7 @@ pub(super) fn parse(line: &Line) -> Result<Verb, Error> {
                 no_backups: line.has(Flag::NoBackups),
                 no_protection: line.has(Flag::NoProtection),
                 dry_run: line.has(Flag::DryRun),
+                json: line.has(Flag::Json),
             })
         }
         Word::Describe => {

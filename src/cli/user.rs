@@ -48,6 +48,8 @@ pub struct Writing {
     pub dry_run: bool,
     /// Do not ask.
     pub yes: bool,
+    /// Print what was written for programs.
+    pub json: bool,
 }
 
 /// Which users are listed: those that fit all of it.
@@ -133,6 +135,7 @@ const VERBS: &Verbs<Word> = &[
             Flag::Groups,
             Flag::Expires,
             Flag::DryRun,
+            Flag::Json,
         ],
     ),
     (
@@ -153,11 +156,13 @@ const VERBS: &Verbs<Word> = &[
             Flag::Expires,
             Flag::Unset,
             Flag::DryRun,
+            Flag::Json,
+            Flag::Yes,
         ],
     ),
-    ("expire", Word::Expire, &[Flag::DryRun, Flag::Yes]),
-    ("enable", Word::Enable, &[Flag::DryRun]),
-    ("delete", Word::Delete, &[Flag::DryRun, Flag::Yes]),
+    ("expire", Word::Expire, &[Flag::DryRun, Flag::Json, Flag::Yes]),
+    ("enable", Word::Enable, &[Flag::DryRun, Flag::Json]),
+    ("delete", Word::Delete, &[Flag::DryRun, Flag::Json, Flag::Yes]),
 ];
 
 pub(super) fn parse(line: &Line) -> Result<Verb, Error> {
@@ -227,5 +232,5 @@ pub(super) fn form(line: &Line) -> Form {
 }
 
 pub(super) fn writing(line: &Line) -> Writing {
-    Writing { dry_run: line.has(Flag::DryRun), yes: line.has(Flag::Yes) }
+    Writing { dry_run: line.has(Flag::DryRun), yes: line.has(Flag::Yes), json: line.has(Flag::Json) }
 }

@@ -1,7 +1,10 @@
 //! What the commands have in common that write the tables: they read, check as a host checks, and write only where
 //! the item is as it was read.
 
+use std::collections::BTreeMap;
 use std::io::{BufRead, IsTerminal, Read, Write};
+
+use serde_json::{Value, json};
 
 use super::update::today;
 use super::{configuration, say};
@@ -9,13 +12,13 @@ use crate::account::{Day, Name, PasswordHash};
 use crate::cli::Options;
 use crate::cli::user::{Attributes, Writing};
 use crate::config::{Config, Source, Verbosity};
-use crate::error::{Context, Error, ErrorKind, Rejection, Table, printable};
+use crate::error::{Context, Error, ErrorKind, Rejection, Table, exit, printable};
 use crate::logging::{self, Place};
 use crate::table::Tables;
 use crate::table::edit::{Change, Edit, Stored, Written};
 use crate::table::item::encode::{self, Field, Fields};
 
-pub(super) use super::told::{columns, differences, fits, shown};
+pub(super) use super::told::{Told, columns, differences, fits, shown, takes_away};
 
 /// No file with keys, and no password hash, is longer, in bytes.
 const LONGEST: u64 = 1 << 20;
@@ -58,14 +61,57 @@ impl Desk {
     }
 
     /// Says what was changed, or would be.
-    pub(super) fn tell(&self, writing: Writing, lines: &[String]) -> Result<(), Error> {
-        if !self.quiet {
-            say::lines(lines)?;
+    pub(super) fn tell(&self, writing: Writing, told: &[Told]) -> Result<(), Error> {
+        self.tell_with(writing, told, &json!({}))
+    }
+
+    /// The same, with what else programs want to know.
+    pub(super) fn tell_with(&self, writing: Writing, told: &[Told], more: &Value) -> Result<(), Error> {
+        if writing.json {
+            let mut all = json!({"dry_run": writing.dry_run, "changes": told});
+            for (name, value) in more.as_object().into_iter().flatten() {
+                all[name] = value.clone();
+            }
+            say::json(&all)?;
+        } else if !self.quiet {
+            say::lines(told)?;
         }
         if writing.dry_run {
             log::info!("dry run: nothing was written");
         }
         Ok(())
+    }
+
+    /// The users, or the groups, that share an id, which hosts refuse. Every one is named with the others.
+    pub(super) fn doubles<'a>(&self, table: Table, ids: impl Iterator<Item = (u32, &'a Name)>) -> Vec<Rejection> {
+        let mut owners: BTreeMap<u32, Vec<&Name>> = BTreeMap::new();
+        for (id, name) in ids.filter(|_| !self.config.allow_duplicate_ids) {
+            owners.entry(id).or_default().push(name);
+        }
+        let noun = table.noun();
+        let attribute = if table == Table::Users { "UID" } else { "GID" };
+        let option = attribute.to_ascii_lowercase();
+        let shared = owners.iter().filter(|(_, names)| names.len() > 1);
+        let named = shared.flat_map(|(id, names)| names.iter().map(move |name| (id, *name, names)));
+        named
+            .map(|(id, name, names)| {
+                let others = names.iter().filter(|other| **other != name).map(|other| other.as_str());
+                let others = others.collect::<Vec<_>>().join(", ");
+                let reason = format!(
+                    "{id} is also that of {others}, and hosts refuse whom they do not know with it; 'ddum {noun} set \
+                     {name} --{option} N' gives another"
+                );
+                Rejection { table, name: name.to_string(), attribute: Some(attribute), reason, whole_item: false }
+            })
+            .collect()
+    }
+
+    /// Ends a command that had nothing to write.
+    pub(super) fn unchanged(&self, writing: Writing) -> Result<u8, Error> {
+        if writing.json {
+            self.tell(writing, &[])?;
+        }
+        Ok(exit::DONE)
     }
 
     /// Makes the edit of an item, unless it was changed since it was read.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::desk::{Desk, failed};
+use super::desk::{Desk, Told, failed};
 use super::say;
 use crate::cli::Options;
 use crate::cli::tables::{Create, Role, Verb};
@@ -35,8 +35,17 @@ pub async fn run(options: &Options, verb: Verb) -> Result<u8, Error> {
 }
 
 async fn create(desk: &Desk, create: &Create) -> Result<u8, Error> {
+    let mut told = Vec::new();
+    // What was made before something failed is told, too.
+    let made = make(desk, create, &mut told).await;
+    if made.is_ok() || !told.is_empty() {
+        desk.tell(Writing { dry_run: create.dry_run, yes: false, json: create.json }, &told)?;
+    }
+    made
+}
+
+async fn make(desk: &Desk, create: &Create, told: &mut Vec<Told>) -> Result<u8, Error> {
     let mut status = exit::DONE;
-    let writing = Writing { dry_run: create.dry_run, yes: false };
     for table in BOTH {
         let name = desk.tables.name_of(table);
         if let Some(description) = desk.tables.describe(table).await? {
@@ -46,7 +55,7 @@ async fn create(desk: &Desk, create: &Create) -> Result<u8, Error> {
             } else {
                 status = exit::REFUSED;
             }
-            desk.tell(Writing::default(), &faults)?;
+            told.extend(faults);
             continue;
         }
         if !create.dry_run {
@@ -69,13 +78,13 @@ async fn create(desk: &Desk, create: &Create) -> Result<u8, Error> {
                 log::warn!("{error}");
             }
         }
-        desk.tell(writing, &[format!("+ table {name}: {}", with.join(", "))])?;
+        told.push(Told::new('+', "table", name, with.join(", ")));
     }
     Ok(status)
 }
 
 /// What is not as it would be if we had made it.
-async fn faults(desk: &Desk, table: Table, description: &Description, create: &Create) -> Vec<String> {
+async fn faults(desk: &Desk, table: Table, description: &Description, create: &Create) -> Vec<Told> {
     let name = desk.tables.name_of(table);
     let mut faults: Vec<String> = description.fault.iter().cloned().collect();
     if !description.protected && !create.no_protection {
@@ -90,7 +99,7 @@ async fn faults(desk: &Desk, table: Table, description: &Description, create: &C
              --point-in-time-recovery-specification PointInTimeRecoveryEnabled=true' turns it on"
         ));
     }
-    faults.into_iter().map(|fault| format!("! table {name}: {fault}")).collect()
+    faults.into_iter().map(|fault| Told::new('!', "table", name, fault)).collect()
 }
 
 async fn wait(desk: &Desk, table: Table) -> Result<(), Error> {

@@ -1,7 +1,36 @@
 //! How changes and lists are told to people.
 
+use std::fmt;
+
+use serde::Serialize;
+
 use crate::error::printable;
 use crate::table::edit::Stored;
+
+/// What happened to one user, group, table or set of keys.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Told {
+    /// `+`, `-` or `~`; `!` for what is not as it should be.
+    sign: char,
+    kind: &'static str,
+    name: String,
+    /// What, without secrets.
+    text: String,
+}
+
+impl Told {
+    pub(super) fn new(sign: char, kind: &'static str, name: impl fmt::Display, text: impl Into<String>) -> Self {
+        Self { sign, kind, name: name.to_string(), text: text.into() }
+    }
+}
+
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { sign, kind, name, text } = self;
+        let colon = if text.is_empty() { "" } else { ": " };
+        write!(f, "{sign} {kind} {name}{colon}{text}")
+    }
+}
 
 /// `shell /bin/sh -> /bin/bash; password changed`.
 pub(super) fn differences(before: &Stored, after: &Stored, attributes: &[&'static str]) -> Option<String> {
@@ -29,6 +58,14 @@ pub(super) fn differences(before: &Stored, after: &Stored, attributes: &[&'stati
         out.push(change);
     }
     (!out.is_empty()).then(|| out.join("; "))
+}
+
+/// Whether an attribute, or a string of a set, is no longer there.
+pub(super) fn takes_away(before: &Stored, after: &Stored, attributes: &[&'static str]) -> bool {
+    attributes.iter().any(|attribute| {
+        let kept = |text: &String| after.texts(attribute).contains(text);
+        (before.has(attribute) && !after.has(attribute)) || !before.texts(attribute).iter().all(kept)
+    })
 }
 
 /// A value that may be empty.

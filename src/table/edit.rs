@@ -176,11 +176,18 @@ impl Tables {
             .condition_expression(&expressions.condition)
             .set_expression_attribute_values(expressions.values())
             .set_expression_attribute_names(expressions.names());
-        match request.send().await {
-            Ok(_) => Ok(Written::Done),
-            Err(error) if code(&error) == Some("ConditionalCheckFailedException") => Ok(Written::Conflict(0)),
-            Err(error) => Err(self.doing(&DELETE, before.table).fault(&error)),
+        let doing = self.doing(&DELETE, before.table);
+        for _ in 0..MEETINGS {
+            match request.clone().send().await {
+                Ok(_) => return Ok(Written::Done),
+                Err(error) if code(&error) == Some("ConditionalCheckFailedException") => {
+                    return Ok(Written::Conflict(0));
+                }
+                Err(error) if code(&error) == Some("TransactionConflictException") => pause().await,
+                Err(error) => return Err(doing.fault(&error)),
+            }
         }
+        Err(doing.error(ErrorKind::Unreachable, "other writers are at the same item again and again"))
     }
 }
 

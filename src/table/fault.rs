@@ -112,7 +112,9 @@ impl Doing<'_> {
         match code {
             code if THROTTLED.contains(&code) || status >= 500 => return (ErrorKind::Unreachable, why),
             "ResourceNotFoundException" => {
-                why = format!("{why} (the table's name is {key} in the configuration, the region aws_region)");
+                why = format!(
+                    "{why} (the table's name is {key} in the configuration, the region aws_region; 'ddum tables create' makes missing tables)"
+                );
             }
             "AccessDeniedException" => why = format!("{why} ({action} on the table must be allowed)"),
             "ExpiredTokenException" => why = format!("{why} (the credentials are temporary and need renewal)"),
@@ -253,7 +255,8 @@ mod tests {
         assert_eq!(
             DOING.error(kind, &why).to_string(),
             "cannot scan table \"Users\" in eu-west-1: ResourceNotFoundException: Requested resource not found (the \
-             table's name is user_table_name in the configuration, the region aws_region); accounts left as they were"
+             table's name is user_table_name in the configuration, the region aws_region; 'ddum tables create' makes \
+             missing tables); accounts left as they were"
         );
     }
 

@@ -1,23 +1,25 @@
 //! Accounts into the tables: one conditional write an item, several at a time.
 //!
 //! An item that is there is never replaced unasked. When it is asked for, only the attributes that the record knows
-//! are changed, so that what others keep in the item survives.
+//! are changed, so that what others keep in the item survives, and only if they are as they were just read.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::ProvideErrorMetadata;
+use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use tokio::task::JoinSet;
 
 use super::Tables;
+use super::change::{Change, Edit, Stored};
 use super::fault::{Act, is_throttled};
 use super::item::encode::{self, Fields};
 use super::item::{GROUP_ATTRIBUTES, USER_ATTRIBUTES};
 use super::scan::{Item, jittered};
-use crate::account::{Group, User};
+use crate::account::{Group, Name, User};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Table};
 
@@ -48,7 +50,7 @@ const GSHADOW: [&str; 2] = ["Password", "Administrators"];
 #[derive(Clone, Debug)]
 pub struct Record {
     table: Table,
-    name: String,
+    name: Name,
     fields: Fields,
     /// The attributes whose value is known, be it that there is none.
     known: Vec<&'static str>,
@@ -61,19 +63,19 @@ impl Record {
         let known =
             |attribute: &&str| (shadow || !SHADOW.contains(attribute)) && (keys || *attribute != "SSHPublicKeys");
         let known: Vec<&str> = USER_ATTRIBUTES.into_iter().filter(known).collect();
-        Self::new(Table::Users, user.name.as_str(), encode::of_user(user), known)
+        Self::new(Table::Users, &user.name, encode::of_user(user), known)
     }
 
     /// A group. Without `gshadow` nothing is known of its password and administrators.
     #[must_use]
     pub fn group(group: &Group, gshadow: bool) -> Self {
         let known = GROUP_ATTRIBUTES.into_iter().filter(|attribute| gshadow || !GSHADOW.contains(attribute)).collect();
-        Self::new(Table::Groups, group.name.as_str(), encode::of_group(group), known)
+        Self::new(Table::Groups, &group.name, encode::of_group(group), known)
     }
 
-    fn new(table: Table, name: &str, mut fields: Fields, known: Vec<&'static str>) -> Self {
+    fn new(table: Table, name: &Name, mut fields: Fields, known: Vec<&'static str>) -> Self {
         fields.retain(|(attribute, _)| known.contains(attribute));
-        Self { table, name: name.to_owned(), fields, known }
+        Self { table, name: name.clone(), fields, known }
     }
 
     /// The table that it belongs to.
@@ -85,7 +87,7 @@ impl Record {
     /// The account's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        &self.name
+        self.name.as_str()
     }
 
     pub(super) fn item(&self) -> Item {
@@ -119,6 +121,8 @@ pub enum Outcome {
     Changed(Vec<&'static str>),
     /// The item is there with other values of these attributes, and was left as it is.
     Differs(Vec<&'static str>),
+    /// Somebody else changed the item while these attributes were to be changed, and nothing was.
+    Conflict(Vec<&'static str>),
     /// The table did not take it; one line, without a value.
     Failed(String),
 }
@@ -180,7 +184,7 @@ impl Tables {
             }
         })
         .await?;
-        let outcome = |record: &Record| match record.compare(there.get(&(record.table, record.name.clone()))) {
+        let outcome = |record: &Record| match record.compare(there.get(&(record.table, record.name.to_string()))) {
             Outcome::Differs(attributes) if overwrite => Outcome::Changed(attributes),
             other => other,
         };
@@ -205,8 +209,8 @@ impl Tables {
 }
 
 enum Fault {
-    Put(aws_sdk_dynamodb::error::SdkError<PutItemError>),
-    Update(aws_sdk_dynamodb::error::SdkError<aws_sdk_dynamodb::operation::update_item::UpdateItemError>),
+    Put(SdkError<PutItemError>),
+    Update(SdkError<UpdateItemError>),
 }
 
 /// What one write needs.
@@ -221,11 +225,11 @@ impl Writer {
         let mut pauses = self.pauses.iter();
         loop {
             match self.try_store(record, overwrite).await {
-                Err(Fault::Put(error)) if is_throttled(&error) => match pauses.next() {
+                Err(Fault::Put(error)) if must_wait(&error) => match pauses.next() {
                     Some(pause) => tokio::time::sleep(jittered(*pause)).await,
                     None => return Err(Fault::Put(error)),
                 },
-                Err(Fault::Update(error)) if is_throttled(&error) => match pauses.next() {
+                Err(Fault::Update(error)) if must_wait(&error) => match pauses.next() {
                     Some(pause) => tokio::time::sleep(jittered(*pause)).await,
                     None => return Err(Fault::Update(error)),
                 },
@@ -253,37 +257,49 @@ impl Writer {
             },
         };
         match record.compare(Some(&there)) {
-            Outcome::Differs(attributes) if overwrite => self.update(record, attributes).await,
+            Outcome::Differs(attributes) if overwrite => self.update(record, attributes, there).await,
             other => Ok(other),
         }
     }
 
-    /// Changes these attributes and no other.
-    async fn update(&self, record: &Record, attributes: Vec<&'static str>) -> Result<Outcome, Fault> {
-        let mut item = record.item();
-        let mut update = self.client.update_item().table_name(&self.table);
-        let (mut set, mut remove) = (Vec::new(), Vec::new());
-        for (index, attribute) in attributes.iter().enumerate() {
-            update = update.expression_attribute_names(format!("#a{index}"), *attribute);
-            match item.remove(*attribute) {
-                Some(value) => {
-                    set.push(format!("#a{index} = :v{index}"));
-                    update = update.expression_attribute_values(format!(":v{index}"), value);
+    /// Changes these attributes and no other, if they are still as they were `there`.
+    async fn update(&self, record: &Record, attributes: Vec<&'static str>, there: Item) -> Result<Outcome, Fault> {
+        let set: Fields =
+            record.fields.iter().filter(|(attribute, _)| attributes.contains(attribute)).cloned().collect();
+        let has = |attribute: &&'static str| set.iter().any(|(known, _)| known == attribute);
+        let remove = attributes.iter().copied().filter(|attribute| !has(attribute)).collect();
+        let before = Stored { table: record.table, item: there };
+        let change = Change::of(record.table, &record.name).edit(Edit { set, remove }, &before);
+        let expressions = change.expressions();
+        let update = self
+            .client
+            .update_item()
+            .table_name(&self.table)
+            .key("Name", change.key())
+            .update_expression(&expressions.update)
+            .condition_expression(&expressions.condition)
+            .set_expression_attribute_values(expressions.values())
+            .set_expression_attribute_names(expressions.names())
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match update.send().await {
+            Ok(_) => Ok(Outcome::Changed(attributes)),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    let now = failed.item().cloned().unwrap_or_default();
+                    let left = record.differences(&now);
+                    // An answer that was lost and asked for again is no conflict.
+                    let is_done = !attributes.iter().any(|attribute| left.contains(attribute));
+                    Ok(if is_done { Outcome::Changed(attributes) } else { Outcome::Conflict(attributes) })
                 }
-                None => remove.push(format!("#a{index}")),
-            }
+                _ => Err(Fault::Update(error)),
+            },
         }
-        let mut expression = Vec::new();
-        if !set.is_empty() {
-            expression.push(format!("SET {}", set.join(", ")));
-        }
-        if !remove.is_empty() {
-            expression.push(format!("REMOVE {}", remove.join(", ")));
-        }
-        let name = AttributeValue::S(record.name.clone());
-        let sent = update.key("Name", name).update_expression(expression.join(" ")).send().await;
-        sent.map(|_| Outcome::Changed(attributes)).map_err(Fault::Update)
     }
+}
+
+/// Whether the table asked for patience, or a transaction is at the item.
+fn must_wait<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    is_throttled(error) || error.code() == Some("TransactionConflictException")
 }
 
 /// Whether two values mean the same: sets have no order, and `NULL` and an empty text are as good as nothing.

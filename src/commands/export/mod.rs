@@ -167,6 +167,14 @@ async fn to_tables(options: &Options, export: &Export, quiet: bool) -> Result<Re
                 );
                 report.refusals.push(Refusal::part(kind, name, reason));
             }
+            Outcome::Conflict(attributes) => {
+                let attributes = attributes.join(", ");
+                let reason = format!(
+                    "somebody else changed the item in the meantime ({attributes}); left as it is; look at it, then run \
+                     'ddum export --overwrite' again"
+                );
+                report.refusals.push(Refusal::part(kind, name, reason));
+            }
             Outcome::Failed(why) => report.refusals.push(Refusal::part(kind, name, format!("{why}; not exported"))),
         }
     }

@@ -2,7 +2,9 @@
 
 mod shown;
 
-use super::desk::{self, Desk, differences, failed, name, refused};
+use serde_json::json;
+
+use super::desk::{self, Desk, Told, differences, failed, name, refused, takes_away};
 use crate::account::{Group, Name};
 use crate::cli::Options;
 use crate::cli::group::{Membership, Verb};
@@ -73,7 +75,8 @@ async fn add(desk: &Desk, given: &str, attributes: &Attributes, writing: Writing
         }
     }
     let members = desk::shown(&shown::joined(&group.members));
-    desk.tell(writing, &[format!("+ group {name}: gid {gid}, members {members}")])?;
+    let told = Told::new('+', "group", &name, format!("gid {gid}, members {members}"));
+    desk.tell_with(writing, &[told], &json!({"gid": gid}))?;
     desk.know(&group.members, &ids);
     Ok(exit::DONE)
 }
@@ -106,16 +109,21 @@ async fn set(desk: &Desk, given: &str, attributes: &Attributes, writing: Writing
     let after = before.with(&edit);
     let Some(changes) = differences(&before, &after, &GROUP_ATTRIBUTES) else {
         log::info!("group {name} is so already");
-        return Ok(exit::DONE);
+        return desk.unchanged(writing);
     };
     let moved = before.text("GID") != after.text("GID");
     if moved {
         desk.expect_gid(&desk.tables.ids().await?, group.gid.get(), &name)?;
     }
+    if takes_away(&before, &after, &GROUP_ATTRIBUTES)
+        && !desk.confirm(&format!("Change group {name}: {changes}?"), writing)?
+    {
+        return desk.unchanged(writing);
+    }
     if !writing.dry_run {
         desk.change(Table::Groups, &name, &before, &edit).await?;
     }
-    desk.tell(writing, &[format!("~ group {name}: {changes}")])?;
+    desk.tell(writing, &[Told::new('~', "group", &name, changes)])?;
     if moved && !writing.dry_run && !desk.config.allow_duplicate_ids {
         let ids = desk.tables.ids().await?;
         if let Some(rival) = ids.other_group(group.gid.get(), &name) {
@@ -135,7 +143,7 @@ async fn join(desk: &Desk, membership: &Membership) -> Result<u8, Error> {
     let new: Vec<String> = users.into_iter().filter(|user| !before.texts(attribute).contains(user)).collect();
     if new.is_empty() {
         log::info!("group {name} has them already");
-        return Ok(exit::DONE);
+        return desk.unchanged(membership.writing);
     }
     let edit =
         Edit { set: vec![(attribute, Field::Set([before.texts(attribute), &new].concat()))], remove: Vec::new() };
@@ -151,7 +159,7 @@ async fn join(desk: &Desk, membership: &Membership) -> Result<u8, Error> {
             return Err(desk.missing(Table::Groups, &name));
         }
     }
-    desk.tell(membership.writing, &[format!("~ group {name}: {}", signed(attribute, '+', &new))])?;
+    desk.tell(membership.writing, &[Told::new('~', "group", &name, signed(attribute, '+', &new))])?;
     Ok(exit::DONE)
 }
 
@@ -163,10 +171,10 @@ async fn leave(desk: &Desk, membership: &Membership) -> Result<u8, Error> {
         log::info!("group {name} does not have {stranger}");
     }
     if gone.is_empty() {
-        return Ok(exit::DONE);
+        return desk.unchanged(membership.writing);
     }
     if !desk.confirm(&format!("Take {} out of group {name}?", gone.join(", ")), membership.writing)? {
-        return Ok(exit::DONE);
+        return desk.unchanged(membership.writing);
     }
     if !membership.writing.dry_run {
         let change = Change::of(Table::Groups, &name).deleting(attribute, gone.clone());
@@ -174,7 +182,7 @@ async fn leave(desk: &Desk, membership: &Membership) -> Result<u8, Error> {
             return Err(desk.missing(Table::Groups, &name));
         }
     }
-    desk.tell(membership.writing, &[format!("~ group {name}: {}", signed(attribute, '-', &gone))])?;
+    desk.tell(membership.writing, &[Told::new('~', "group", &name, signed(attribute, '-', &gone))])?;
     Ok(exit::DONE)
 }
 
@@ -189,7 +197,7 @@ async fn delete(desk: &Desk, given: &str, writing: Writing) -> Result<u8, Error>
     let before = desk.item(Table::Groups, &name).await?;
     let kept = "hosts keep the group and its members as they are";
     if !desk.confirm_deletion(&format!("delete the item of group {name}, while {kept}"), writing)? {
-        return Ok(exit::DONE);
+        return desk.unchanged(writing);
     }
     if !writing.dry_run
         && desk.tables.delete(&name, &before, &["GID", "Members", "Administrators"]).await? != Written::Done
@@ -200,7 +208,7 @@ async fn delete(desk: &Desk, given: &str, writing: Writing) -> Result<u8, Error>
              {name}'"
         )));
     }
-    desk.tell(writing, &[format!("- group {name}")])?;
+    desk.tell(writing, &[Told::new('-', "group", &name, "")])?;
     let emptied = before.texts("Members").is_empty();
     if !emptied {
         log::warn!("{kept}; to empty it there, let its members leave first and hosts update");

@@ -21,7 +21,9 @@ pub(super) fn joined(names: &[Name]) -> String {
 }
 
 pub(super) async fn list(desk: &Desk, patterns: &[String], form: Form) -> Result<u8, Error> {
-    let scan = desk.tables.read(Table::Groups, &desk.config, desk.today).await?;
+    let mut scan = desk.tables.read(Table::Groups, &desk.config, desk.today).await?;
+    let gids = scan.accounts.groups.iter().map(|group| (group.gid.get(), &group.name));
+    scan.rejections.extend(desk.doubles(Table::Groups, gids));
     let wanted =
         |group: &&Group| patterns.is_empty() || patterns.iter().any(|pattern| fits(pattern, group.name.as_str()));
     let groups = scan.accounts.groups.iter().filter(wanted);

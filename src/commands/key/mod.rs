@@ -5,7 +5,7 @@
 
 mod shown;
 
-use super::desk::{Desk, failed, name, read};
+use super::desk::{Desk, Told, failed, name, read};
 use super::user;
 use crate::account::{Day, Name, PublicKey};
 use crate::cli::Options;
@@ -74,17 +74,21 @@ impl Desk {
 
 async fn add(desk: &Desk, who: &Who, file: &Source, expires: Option<&str>, writing: Writing) -> Result<u8, Error> {
     let mut keys = user::keys(&read(file)?)?;
-    if let Some(text) = expires {
-        let date = Day::parse(text).map_err(|why| Error::new(ErrorKind::Usage, format!("--expires: {why}")))?;
-        keys = keys.iter().map(|key| until(key, date)).collect::<Result<_, _>>()?;
+    let date = |text| Day::parse(text).map_err(|why| Error::new(ErrorKind::Usage, format!("--expires: {why}")));
+    let until = expires.map(date).transpose()?;
+    if let Some(date) = until {
+        keys = keys.iter().map(|key| expiring(key, date)).collect::<Result<_, _>>()?;
     }
     let name = desk.who(who).await?;
     let item = desk.keys(&name).await?;
     let mut new = Vec::new();
     let mut old = Vec::new();
     for key in &keys {
-        let same = |attribute| item.texts(attribute).iter().find(|text| is_same(text, &key.fingerprint()));
-        if let Some(disabled) = same(DISABLED) {
+        let same = |attribute| {
+            let texts = item.texts(attribute).iter();
+            texts.filter(|text| is_same(text, &key.fingerprint())).cloned().collect::<Vec<_>>()
+        };
+        if let Some(disabled) = same(DISABLED).first() {
             let known = PublicKey::new(disabled).map_or_else(|_| key.fingerprint(), |key| known_as(&key));
             let message = format!(
                 "{known} is disabled; 'ddum key enable {name} {}' puts it back, 'ddum key delete' forgets it",
@@ -92,19 +96,20 @@ async fn add(desk: &Desk, who: &Who, file: &Source, expires: Option<&str>, writi
             );
             return Err(failed(message));
         }
-        match same(KEYS) {
-            Some(line) if line == key.line() => log::info!("{name} has {} already", known_as(key)),
-            other => {
-                old.extend(other.cloned());
-                new.push(key.line().to_owned());
-            }
+        let known = same(KEYS);
+        if known == [key.line()] {
+            log::info!("{name} has {} already", known_as(key));
+        } else {
+            // All of them: one that stayed would let the key in without the new one's options.
+            old.extend(known);
+            new.push(key.line().to_owned());
         }
     }
     for warning in keys.iter().flat_map(PublicKey::warnings) {
         log::warn!("{warning}");
     }
     if new.is_empty() {
-        return Ok(exit::DONE);
+        return desk.unchanged(writing);
     }
     // The same key with other options or another comment takes the old one's place; ADD and DELETE on one attribute in
     // one request are not allowed, so the whole set is written, if it is still what was read.
@@ -118,33 +123,35 @@ async fn add(desk: &Desk, who: &Who, file: &Source, expires: Option<&str>, writi
         let edit = table::edit::Edit { set: vec![(KEYS, table::item::encode::Field::Set(all))], remove: Vec::new() };
         change = change.edit(edit, &item);
     }
+    if let Some(date) = until.filter(|date| *date <= desk.today) {
+        log::warn!("sshd takes no key that expires on {date}: that day has begun");
+    }
     if !writing.dry_run {
-        desk.change_keys(&name, &change, |now| wanted.iter().all(|line| has(now, KEYS, line))).await?;
+        desk.change_keys(&name, &change, |now| has_all(now, KEYS, &wanted)).await?;
     }
     let told: Vec<String> = keys.iter().map(|key| format!("+{}", known_as(key))).collect();
-    desk.tell(writing, &[format!("~ keys {name}: {}", told.join(" "))])?;
+    desk.tell(writing, &[Told::new('~', "keys", &name, told.join(" "))])?;
     Ok(exit::DONE)
 }
 
 async fn disable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
     let name = desk.who(&chosen.who).await?;
     let item = desk.keys(&name).await?;
-    let Some(line) = find(&item, KEYS, &name, &chosen.key)? else {
-        return already(&item, DISABLED, &name, &chosen.key, "disabled");
-    };
-    let known = named(&line);
-    if !desk.confirm(&format!("Disable {known} of {name}?"), chosen.writing)? {
-        return Ok(exit::DONE);
+    let lines = find(&item, KEYS, &name, &chosen.key)?;
+    if lines.is_empty() {
+        already(&item, DISABLED, &name, &chosen.key, "disabled")?;
+        return desk.unchanged(chosen.writing);
     }
-    let change = Change::of(Table::Users, &name)
-        .containing(KEYS, &line)
-        .deleting(KEYS, vec![line.clone()])
-        .adding(DISABLED, vec![line.clone()]);
+    if !desk.confirm(&format!("Disable {} of {name}?", told(&lines, "")), chosen.writing)? {
+        return desk.unchanged(chosen.writing);
+    }
+    let change = leaving(&name, KEYS, &lines).adding(DISABLED, lines.clone());
+    let is_done = |now: &Stored| has_none(now, KEYS, &lines) && has_all(now, DISABLED, &lines);
     if !chosen.writing.dry_run {
-        desk.change_keys(&name, &change, |now| !has(now, KEYS, &line) && has(now, DISABLED, &line)).await?;
+        desk.change_keys(&name, &change, is_done).await?;
     }
-    desk.tell(chosen.writing, &[format!("~ keys {name}: -{known}")])?;
-    if item.texts(KEYS).len() == 1 {
+    desk.tell(chosen.writing, &[Told::new('~', "keys", &name, told(&lines, "-"))])?;
+    if item.texts(KEYS).len() == lines.len() {
         log::warn!("that was the last key of {name}");
     }
     Ok(exit::DONE)
@@ -153,69 +160,88 @@ async fn disable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
 async fn enable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
     let name = desk.who(&chosen.who).await?;
     let item = desk.keys(&name).await?;
-    let Some(line) = find(&item, DISABLED, &name, &chosen.key)? else {
-        return already(&item, KEYS, &name, &chosen.key, "enabled");
-    };
-    PublicKey::new(&line).map_err(|why| failed(format!("hosts would refuse the key: {why}; nothing was written")))?;
-    let change = Change::of(Table::Users, &name)
-        .containing(DISABLED, &line)
-        .deleting(DISABLED, vec![line.clone()])
-        .adding(KEYS, vec![line.clone()]);
-    if !chosen.writing.dry_run {
-        desk.change_keys(&name, &change, |now| has(now, KEYS, &line) && !has(now, DISABLED, &line)).await?;
+    let lines = find(&item, DISABLED, &name, &chosen.key)?;
+    if lines.is_empty() {
+        already(&item, KEYS, &name, &chosen.key, "enabled")?;
+        return desk.unchanged(chosen.writing);
     }
-    desk.tell(chosen.writing, &[format!("~ keys {name}: +{}", named(&line))])?;
+    for line in &lines {
+        PublicKey::new(line)
+            .map_err(|why| failed(format!("hosts would refuse the key: {why}; nothing was written")))?;
+    }
+    let change = leaving(&name, DISABLED, &lines).adding(KEYS, lines.clone());
+    let is_done = |now: &Stored| has_all(now, KEYS, &lines) && has_none(now, DISABLED, &lines);
+    if !chosen.writing.dry_run {
+        desk.change_keys(&name, &change, is_done).await?;
+    }
+    desk.tell(chosen.writing, &[Told::new('~', "keys", &name, told(&lines, "+"))])?;
     Ok(exit::DONE)
 }
 
 async fn delete(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
     let name = desk.who(&chosen.who).await?;
     let item = desk.keys(&name).await?;
-    let found = match find(&item, KEYS, &name, &chosen.key)? {
-        Some(line) => Some((KEYS, line)),
-        None => find(&item, DISABLED, &name, &chosen.key)?.map(|line| (DISABLED, line)),
+    let enabled = find(&item, KEYS, &name, &chosen.key)?;
+    let (attribute, lines) = match enabled.is_empty() {
+        false => (KEYS, enabled),
+        true => (DISABLED, find(&item, DISABLED, &name, &chosen.key)?),
     };
-    let Some((attribute, line)) = found else { return Err(unknown(&name, &chosen.key)) };
-    let known = named(&line);
-    if !desk.confirm(&format!("Delete {known} of {name}?"), chosen.writing)? {
-        return Ok(exit::DONE);
+    if lines.is_empty() {
+        return Err(unknown(&name, &chosen.key));
     }
-    let change = Change::of(Table::Users, &name).containing(attribute, &line).deleting(attribute, vec![line.clone()]);
+    if !desk.confirm(&format!("Delete {} of {name}?", told(&lines, "")), chosen.writing)? {
+        return desk.unchanged(chosen.writing);
+    }
+    let change = leaving(&name, attribute, &lines);
     if !chosen.writing.dry_run {
-        desk.change_keys(&name, &change, |now| !has(now, attribute, &line)).await?;
+        desk.change_keys(&name, &change, |now| has_none(now, attribute, &lines)).await?;
     }
-    desk.tell(chosen.writing, &[format!("~ keys {name}: -{known}")])?;
-    if attribute == KEYS && item.texts(KEYS).len() == 1 {
+    desk.tell(chosen.writing, &[Told::new('~', "keys", &name, told(&lines, "-"))])?;
+    if attribute == KEYS && item.texts(KEYS).len() == lines.len() {
         log::warn!("that was the last key of {name}");
     }
     Ok(exit::DONE)
 }
 
-/// The stored line of the key with this fingerprint or comment.
-fn find(item: &Stored, attribute: &str, name: &Name, wanted: &str) -> Result<Option<String>, Error> {
-    let is_wanted = |line: &&String| match PublicKey::new(line) {
-        Ok(key) => key.fingerprint() == wanted || (!wanted.is_empty() && key.comment() == wanted),
-        Err(_) => {
-            is_same(line, wanted) || PublicKey::of_file_line(line.as_bytes()).is_some_and(|key| key.comment() == wanted)
-        }
+/// Takes these lines out of a set, if all are in it.
+fn leaving(name: &Name, attribute: &'static str, lines: &[String]) -> Change {
+    let change = Change::of(Table::Users, name).deleting(attribute, lines.to_vec());
+    lines.iter().fold(change, |change, line| change.containing(attribute, line))
+}
+
+/// The stored lines of the key with this fingerprint or comment. There are several when the key is there with other
+/// options or another comment as well: each of them lets it in.
+fn find(item: &Stored, attribute: &str, name: &Name, wanted: &str) -> Result<Vec<String>, Error> {
+    let print = |line: &str| PublicKey::of_file_line(line.as_bytes()).map(|key| key.fingerprint());
+    let is_wanted = |line: &&String| {
+        let key = PublicKey::of_file_line(line.as_bytes());
+        key.is_some_and(|key| key.fingerprint() == wanted || (!wanted.is_empty() && key.comment() == wanted))
     };
     let found: Vec<&String> = item.texts(attribute).iter().filter(is_wanted).collect();
-    match found[..] {
-        [] => Ok(None),
-        [line] => Ok(Some(line.clone())),
-        _ => Err(failed(format!(
+    let Some(first) = found.first().and_then(|line| print(line)) else { return Ok(Vec::new()) };
+    if found.iter().any(|line| print(line).as_ref() != Some(&first)) {
+        return Err(failed(format!(
             "{name} has {} keys called \"{}\"; give the fingerprint, as 'ddum key list {name}' shows it",
             found.len(),
             printable(wanted)
-        ))),
+        )));
     }
+    let mut lines = item.texts(attribute).to_vec();
+    lines.retain(|line| is_same(line, &first));
+    lines.sort_unstable();
+    Ok(lines)
 }
 
-fn already(item: &Stored, attribute: &str, name: &Name, wanted: &str, state: &str) -> Result<u8, Error> {
-    match find(item, attribute, name, wanted)? {
+/// `+SHA256:… (laptop) +SHA256:… (desk)`.
+fn told(lines: &[String], sign: &str) -> String {
+    lines.iter().map(|line| format!("{sign}{}", named(line))).collect::<Vec<_>>().join(" ")
+}
+
+fn already(item: &Stored, attribute: &str, name: &Name, wanted: &str, state: &str) -> Result<(), Error> {
+    match find(item, attribute, name, wanted)?.first() {
         Some(line) => {
-            log::info!("{} of {name} is {state} already", named(&line));
-            Ok(exit::DONE)
+            log::info!("{} of {name} is {state} already", named(line));
+            Ok(())
         }
         None => Err(unknown(name, wanted)),
     }
@@ -226,8 +252,12 @@ fn unknown(name: &Name, wanted: &str) -> Error {
     failed(format!("{name} has no key \"{wanted}\"; 'ddum key list {name}' shows those there are"))
 }
 
-fn has(item: &Stored, attribute: &str, line: &String) -> bool {
-    item.texts(attribute).contains(line)
+fn has_all(item: &Stored, attribute: &str, lines: &[String]) -> bool {
+    lines.iter().all(|line| item.texts(attribute).contains(line))
+}
+
+fn has_none(item: &Stored, attribute: &str, lines: &[String]) -> bool {
+    !lines.iter().any(|line| item.texts(attribute).contains(line))
 }
 
 fn is_same(line: &str, fingerprint: &str) -> bool {
@@ -235,7 +265,7 @@ fn is_same(line: &str, fingerprint: &str) -> bool {
 }
 
 /// The key with an option that ends it on `date`. Without a time zone, which sshd before 9.1 does not know.
-fn until(key: &PublicKey, date: Day) -> Result<PublicKey, Error> {
+fn expiring(key: &PublicKey, date: Day) -> Result<PublicKey, Error> {
     let options: Vec<&str> = [key.options()].into_iter().filter(|options| !options.is_empty()).collect();
     let option = format!("expiry-time=\"{}\"", date.to_string().replace('-', ""));
     let options = [&options[..], &[option.as_str()]].concat().join(",");
@@ -255,12 +285,12 @@ mod tests {
     fn a_key_expires_by_an_option_that_every_sshd_knows() {
         let date = Day::parse("2031-01-02").unwrap();
         for options in ["", "restrict,pty ", "command=\"echo \\\" x\" "] {
-            let key = until(&PublicKey::new(&format!("{options}{KEY}")).unwrap(), date).unwrap();
+            let key = expiring(&PublicKey::new(&format!("{options}{KEY}")).unwrap(), date).unwrap();
             let comma = if options.is_empty() { "" } else { "," };
             assert_eq!(key.line(), format!("{}{comma}expiry-time=\"20310102\" {KEY}", options.trim_end()));
             assert_eq!(expiry(&key).unwrap(), "2031-01-02");
             assert_eq!(key.comment(), "my laptop");
         }
-        assert!(until(&PublicKey::new(KEY).unwrap(), Day::parse("1960-01-01").unwrap()).is_err());
+        assert!(expiring(&PublicKey::new(KEY).unwrap(), Day::parse("1960-01-01").unwrap()).is_err());
     }
 }

@@ -24,7 +24,12 @@ pub(super) async fn list(desk: &Desk, who: &Who, form: Form) -> Result<u8, Error
             rows.push(match PublicKey::new(text) {
                 Ok(key) => {
                     let (bits, comment) = (key.bits().map_or("-".into(), |bits| bits.to_string()), key.comment());
-                    let (kind, expires) = (kind(&key).to_owned(), expiry(&key).unwrap_or_else(|| "never".into()));
+                    let expires = match expiry(&key) {
+                        Some(expiry) if is_past(&expiry, desk.today) => format!("{expiry}, past"),
+                        Some(expiry) => expiry,
+                        None => "never".to_owned(),
+                    };
+                    let kind = kind(&key).to_owned();
                     vec![key.fingerprint(), bits, kind, expires, state.into(), printable(comment)]
                 }
                 Err(why) => vec!["(no key)".into(), "-".into(), "-".into(), "-".into(), "refused".into(), why],
@@ -46,6 +51,15 @@ pub(super) fn expiry(key: &PublicKey) -> Option<String> {
     let date = first.get(..8).and_then(|date| Day::parse(date).ok())?;
     let time = first.get(8..).filter(|time| !time.is_empty()).map_or(String::new(), |time| format!(" {time}"));
     Some(format!("{date}{time}"))
+}
+
+/// Whether the day of an expiry has begun. Of a day that has an hour with it, only the end counts: hosts have time
+/// zones of their own.
+fn is_past(expiry: &str, today: Day) -> bool {
+    match expiry.split_once(' ') {
+        Some((date, _)) => Day::parse(date).is_ok_and(|date| date < today),
+        None => Day::parse(expiry).is_ok_and(|date| date <= today),
+    }
 }
 
 /// The type as `ssh-keygen -l` prints it, where it has a name for it.

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::super::desk::{self, Desk, failed, name, read, refused};
+use serde_json::json;
+
+use super::super::desk::{self, Desk, Told, failed, name, read, refused};
 use super::taken;
 use crate::account::{Name, PublicKey, User};
 use crate::cli::user::New;
@@ -237,21 +239,25 @@ impl<'a> Plan<'a> {
         let User { name, uid, gid, home, shell, .. } = user;
         let expires = user.expire_date.map_or(String::new(), |date| format!(", expires {date}"));
         let (home, shell) = (desk::shown(home.as_str()), desk::shown(shell.as_str()));
-        let mut lines = vec![format!("+ user {name}: uid {uid}, gid {gid}, home {home}, shell {shell}{expires}")];
+        let text = format!("uid {uid}, gid {gid}, home {home}, shell {shell}{expires}");
+        let mut told = vec![Told::new('+', "user", name, text)];
         if self.own_group {
-            lines.push(format!("+ group {name}: gid {gid}"));
+            told.push(Told::new('+', "group", name, format!("gid {gid}")));
         }
-        lines.extend(self.groups.iter().map(|group| format!("~ group {group}: +{name}")));
+        told.extend(self.groups.iter().map(|group| Told::new('~', "group", group, format!("+{name}"))));
         if !self.keys.is_empty() {
             let keys: Vec<_> = user.keys.iter().map(|key| format!("+{}", super::super::key::known_as(key))).collect();
-            lines.push(format!("~ keys {name}: {}", keys.join(" ")));
+            told.push(Told::new('~', "keys", name, keys.join(" ")));
+        }
+        if user.is_expired(self.desk.today) {
+            log::warn!("the account is closed from the start; 'ddum user enable {name}' opens it");
         }
         for key in &self.keys {
             for warning in key.warnings() {
                 log::warn!("{warning}");
             }
         }
-        self.desk.tell(self.new.writing, &lines)
+        self.desk.tell_with(self.new.writing, &told, &json!({"uid": uid.get(), "gid": gid.get()}))
     }
 }
 
@@ -265,12 +271,15 @@ pub(in crate::commands) fn keys(text: &str) -> Result<Vec<PublicKey>, Error> {
     }
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
         let key = PublicKey::new(line);
-        keys.push(key.map_err(|why| Error::new(ErrorKind::Usage, format!("the key cannot be used: {why}")))?);
+        let key = key.map_err(|why| Error::new(ErrorKind::Usage, format!("the key cannot be used: {why}")))?;
+        match keys.iter().any(|known: &PublicKey| known.fingerprint() == key.fingerprint()) {
+            true => log::warn!("{} is in it twice; the first line counts", super::super::key::known_as(&key)),
+            false => keys.push(key),
+        }
     }
     if keys.is_empty() {
         return Err(Error::new(ErrorKind::Usage, "there is no key in it"));
     }
     keys.sort_unstable();
-    keys.dedup();
     Ok(keys)
 }

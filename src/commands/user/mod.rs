@@ -5,7 +5,7 @@ mod shown;
 
 pub(super) use add::keys;
 
-use super::desk::{self, Desk, differences, failed, name, refused};
+use super::desk::{self, Desk, Told, differences, failed, name, refused, takes_away};
 use crate::account::Day;
 use crate::cli::Options;
 use crate::cli::user::{Attributes, Verb, Writing};
@@ -42,7 +42,7 @@ async fn set(desk: &Desk, given: &str, attributes: &Attributes, writing: Writing
     let after = before.with(&edit);
     let Some(changes) = differences(&before, &after, &USER_ATTRIBUTES) else {
         log::info!("user {name} is so already");
-        return Ok(exit::DONE);
+        return desk.unchanged(writing);
     };
     let uid =
         after.text("UID").and_then(|uid| uid.parse::<u32>().ok()).filter(|_| before.text("UID") != after.text("UID"));
@@ -50,10 +50,19 @@ async fn set(desk: &Desk, given: &str, attributes: &Attributes, writing: Writing
         desk.allow(uid)?;
         desk.expect_free(uid, &name).await?;
     }
+    let closes = desk.is_closed(&after) && !desk.is_closed(&before);
+    if (closes || takes_away(&before, &after, &USER_ATTRIBUTES))
+        && !desk.confirm(&format!("Change user {name}: {changes}?"), writing)?
+    {
+        return desk.unchanged(writing);
+    }
     if !writing.dry_run {
         desk.change(Table::Users, &name, &before, &edit).await?;
     }
-    desk.tell(writing, &[format!("~ user {name}: {changes}")])?;
+    desk.tell(writing, &[Told::new('~', "user", &name, changes)])?;
+    if closes {
+        log::warn!("hosts close the account of {name} with their next update; 'ddum user enable {name}' opens it");
+    }
     let Some(uid) = uid.filter(|_| !writing.dry_run && !desk.config.allow_duplicate_ids) else { return Ok(exit::DONE) };
     match desk.tables.ids().await?.other_user(uid, &name) {
         None => Ok(exit::DONE),
@@ -88,17 +97,17 @@ async fn expire(desk: &Desk, given: &str, date: Option<&str>, writing: Writing) 
     let before = desk.item(Table::Users, &name).await?;
     if before.text("AccountExpireDate").is_some_and(|old| Day::parse(old) == Ok(date)) {
         log::info!("user {name} is so already");
-        return Ok(exit::DONE);
+        return desk.unchanged(writing);
     }
     let edit = Edit { set: vec![("AccountExpireDate", Field::Text(date.to_string()))], remove: Vec::new() };
     let closed = if date <= desk.today { "; hosts close the account with their next update" } else { "" };
     if date <= desk.today && !desk.confirm(&format!("Close the account of {name}?"), writing)? {
-        return Ok(exit::DONE);
+        return desk.unchanged(writing);
     }
     if !writing.dry_run {
         desk.change(Table::Users, &name, &before, &edit).await?;
     }
-    desk.tell(writing, &[format!("~ user {name}: expires {date}")])?;
+    desk.tell(writing, &[Told::new('~', "user", &name, format!("expires {date}"))])?;
     if !writing.dry_run {
         log::info!("'ddum user enable {name}' takes that back{closed}");
     }
@@ -110,7 +119,7 @@ async fn enable(desk: &Desk, given: &str, writing: Writing) -> Result<u8, Error>
     let before = desk.item(Table::Users, &name).await?;
     if !before.has("AccountExpireDate") {
         log::info!("user {name} does not expire");
-        return Ok(exit::DONE);
+        return desk.unchanged(writing);
     }
     let mut edit = Edit { set: Vec::new(), remove: vec!["AccountExpireDate"] };
     checked(desk, &before, &mut edit)?;
@@ -118,7 +127,7 @@ async fn enable(desk: &Desk, given: &str, writing: Writing) -> Result<u8, Error>
         desk.change(Table::Users, &name, &before, &edit).await?;
     }
     let changes = differences(&before, &before.with(&edit), &USER_ATTRIBUTES).unwrap_or_default();
-    desk.tell(writing, &[format!("~ user {name}: {changes}")])?;
+    desk.tell(writing, &[Told::new('~', "user", &name, changes)])?;
     Ok(exit::DONE)
 }
 
@@ -128,7 +137,7 @@ async fn delete(desk: &Desk, given: &str, writing: Writing) -> Result<u8, Error>
     let kept = "hosts keep the account and its keys as they are";
     let question = format!("delete the item of user {name}, while {kept} ('ddum user expire {name}' closes it)");
     if !desk.confirm_deletion(&question, writing)? {
-        return Ok(exit::DONE);
+        return desk.unchanged(writing);
     }
     if !writing.dry_run
         && desk.tables.delete(&name, &before, &["UID", "GID", "AccountExpireDate"]).await? != Written::Done
@@ -142,10 +151,8 @@ async fn delete(desk: &Desk, given: &str, writing: Writing) -> Result<u8, Error>
             return Err(failed(message));
         }
     }
-    desk.tell(writing, &[format!("- user {name}")])?;
-    let is_closed =
-        before.user(&desk.config.user_defaults, desk.today).is_ok_and(|(user, _)| user.is_expired(desk.today));
-    if !is_closed {
+    desk.tell(writing, &[Told::new('-', "user", &name, "")])?;
+    if !desk.is_closed(&before) {
         log::warn!("{kept}; to close it there, expire it first: 'ddum user expire {name}'");
     }
     let groups = desk.tables.read(Table::Groups, &desk.config, desk.today).await?.accounts.groups;
@@ -159,6 +166,11 @@ async fn delete(desk: &Desk, given: &str, writing: Writing) -> Result<u8, Error>
 }
 
 impl Desk {
+    /// Whether the account has expired, as a host reads it.
+    fn is_closed(&self, item: &Stored) -> bool {
+        item.user(&self.config.user_defaults, self.today).is_ok_and(|(user, _)| user.is_expired(self.today))
+    }
+
     /// Refuses an id that hosts refuse.
     fn allow(&self, uid: u32) -> Result<(), Error> {
         if uid >= desk::LOWEST || self.config.allow_system_accounts {

@@ -11,7 +11,9 @@ use crate::table::edit::Stored;
 use crate::table::item::USER_ATTRIBUTES;
 
 pub(super) async fn list(desk: &Desk, filter: &Filter, form: Form) -> Result<u8, Error> {
-    let scan = desk.tables.read(Table::Users, &desk.config, desk.today).await?;
+    let mut scan = desk.tables.read(Table::Users, &desk.config, desk.today).await?;
+    let uids = scan.accounts.users.iter().map(|user| (user.uid.get(), &user.name));
+    scan.rejections.extend(desk.doubles(Table::Users, uids));
     let group = match &filter.group {
         Some(group) => Some(group_of(desk, &desk::name(group)?).await?),
         None => None,
