@@ -11,6 +11,7 @@ use std::process::{Command, Output, Stdio};
 
 const KEY: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBfzUc9s53y3Ig1NMYEI6otXwfhAKwVfblkUccnKCpEI laptop";
 const OTHER: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILJjVc9qa2ORpiMJ5uRQPxDr7xRxwmn1iwbhpN1eeRKL phone";
+const DSA: &str = "ssh-dss AAAAB3NzaC1kc3MAAACBAKaRug92S44swtY2qz198XiQKk+RpTU3uVdt/IJKp00oMbmDNxl4BkOf53VOrWU8rAOmQApu+XKSkirc4Qv1tj5pVDI9DHBgYwz6tkWOF+1H2n3qR9il4G6UEsb+pM2UVW7f71YBlbqJuO0liGyzcvhWXRsK87OhnqLFI9HUu/4ZAAAAFQCtATpBgqvcV4gt6JPMINu/PZHtXQAAAIBm7bnD3NxvDpioEVWXpPoO6atIUhq+4l4bV1RXbhNXb4R/odatKf+wirH15Ye/WQRrNGs2LpjSjIZGe+jiDL62sIiK3ZnZeCl7PDRbTUAlXDAzwEKBINHASjPSb4b9QPTiu8cFicMU1aLtpHRSetNJlro1uo+ax83IVCAR7BLK6QAAAIB8yZNY8mYJGX3/urMS1yJqpJYLfjdifqYsYQ2JYIyePOEHCKzj7jDNA/5wuuqhnFWrRYS3FmINSqoBzpi7WProxBP5bJmL7MyiQrsHVnvZYK7Thnfz5iMGgOFyiUnVshKYHeCqiINJ4iYEEWEFrVJ3h2pNKYZYGl0DMLoO5VdPBA== dsa-1024@example.org";
 
 /// A directory of its own, gone when the test is over.
 struct Tree(PathBuf);
@@ -322,6 +323,58 @@ fn check_tells_what_a_sync_would_do_and_what_is_doubtful() {
         assert!(out.lines().any(|l| l.starts_with("? ") && l.contains(doubt)), "{doubt}:\n{out}");
     }
     assert!(out.lines().any(|l| l.starts_with("? user alice: key SHA256:")), "the weak key:\n{out}");
+}
+
+#[test]
+fn check_doubts_shared_ids_weak_kinds_of_keys_and_careless_settings_of_sshd() {
+    let tree = Tree::of("doubts", "debian");
+    std::fs::create_dir_all(tree.path("root/etc/ssh")).unwrap();
+    let settings = "StrictModes no\nPubkeyAuthentication no\nAuthorizedKeysCommand /bin/keys\nUsePAM yes\n";
+    std::fs::write(tree.path("root/etc/ssh/sshd_config"), settings).unwrap();
+    let local = |file: &str, lines: &str| {
+        let path = tree.path("root/etc").join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, text + lines).unwrap();
+    };
+    local("passwd", "twin:x:1700:1700::/:/bin/sh\nother:x:1700:1700::/:/bin/sh\n");
+    local("group", "twins:x:1700:\npair:x:1700:\n");
+    tree.tables(
+        &[
+            user("alice", 2001, &keys(&[DSA])),
+            user("aged", 2002, &format!(r#"{},"PasswordAgeMaxDays":{{"N":"90"}}"#, keys(&[KEY]))),
+            user("bare", 2003, ""),
+            user("locked", 2004, &format!(r#"{},"Password":{{"S":"!"}}"#, keys(&[KEY]))),
+        ],
+        &[],
+    );
+    let doubts = |tree: &Tree| {
+        let (status, out, err) = tree.run(&["check"]);
+        assert_eq!(status, 0, "{out}{err}");
+        out.lines().filter_map(|line| line.strip_prefix("? ")).fold(String::new(), |all, line| all + line + "\n")
+    };
+    let told = doubts(&tree);
+    for doubt in [
+        "UID 1700 is shared by other, twin\n",
+        "GID 1700 is shared by pair, twins\n",
+        "a DSA key is weak, and sshd refuses it unless it is told otherwise\n",
+        "user aged: PasswordAgeMaxDays without Password locks a key login out once that age is reached\n",
+        "user bare: neither a key nor a password, so no way to log in\n",
+        "sshd: StrictModes is no, so a file that others can write opens a login too\n",
+        "sshd: PubkeyAuthentication is no, so no key opens a login\n",
+        "sshd: AuthorizedKeysCommand /bin/keys adds keys that ddum does not revoke\n",
+    ] {
+        assert!(told.contains(doubt), "{doubt}{told}");
+    }
+    assert!(!told.contains("user locked: Password"), "with PAM a lock is no doubt:\n{told}");
+
+    // What is well is no doubt; and without PAM the lock is one.
+    std::fs::write(tree.path("root/etc/ssh/sshd_config"), "AuthorizedKeysFile .ssh/authorized_keys\nUsePAM no\n")
+        .unwrap();
+    let told = doubts(&tree);
+    assert!(told.contains("user locked: Password starts with !, and sshd without PAM then refuses keys too"), "{told}");
+    for well in ["StrictModes", "PubkeyAuthentication", "AuthorizedKeysCommand", "AuthorizedKeysFile"] {
+        assert!(!told.contains(well), "{well}:\n{told}");
+    }
 }
 
 #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::{Dir, Root, process, state};
+use super::{Demand, Dir, Root, process, state};
 use crate::error::{Context, Error, ErrorKind};
 
 /// How often a file that somebody locked, but whose process is not there, is looked at again, and how long between:
@@ -28,7 +28,8 @@ pub struct Pidfile {
 }
 
 impl Pidfile {
-    /// Makes the pidfile at the absolute `path` of the tree, with missing directories, or takes over a stale one.
+    /// Makes the pidfile at the absolute `path` of the tree, or takes over a stale one. Missing directories are made
+    /// where a boot empties them, below `/run` or `/var/run`, and nowhere else: there the path is a slip of the pen.
     ///
     /// # Errors
     /// [`ErrorKind::Busy`] when another daemon has it, [`ErrorKind::Unsafe`] when it is a link, no regular file or not
@@ -36,7 +37,10 @@ impl Pidfile {
     pub fn take(root: &Root, path: &Path) -> Result<Self, Error> {
         let shown = root.display(path);
         let (parent, name) = state::split(path, &shown)?;
-        let dir = state::make_dir(root, parent, false)?;
+        let is_volatile = ["/run", "/var/run"].iter().any(|run| parent.starts_with(run));
+        let dir =
+            if is_volatile { state::make_dir(root, parent, false) } else { root.walk(parent, Demand::TrustedLinks) };
+        let dir = dir.map_err(|error| error.context(format!("cannot make the pidfile {}", shown.display())))?;
         let mut looks = 0;
         loop {
             let mut file = open(&dir, name, &shown)?;
@@ -195,6 +199,27 @@ mod tests {
                 });
             }
         });
+    }
+
+    #[test]
+    fn directories_are_made_below_run_alone_and_an_error_names_the_pidfile() {
+        let tree = Tree::new();
+        let root = tree.root();
+        for path in ["/run/ddum.pid", "/run/a/b/ddum.pid", "/var/run/ddum/ddum.pid", "/etc/ddum.pid"] {
+            drop(Pidfile::take(&root, Path::new(path)).unwrap());
+        }
+        tree.write("etc/hostname", b"host");
+        for path in ["/nonexistent/ddum.pid", "/running/ddum.pid", "/etc/a/b/ddum.pid", "/etc/hostname/ddum.pid"] {
+            let error = Pidfile::take(&root, Path::new(path)).unwrap_err().to_string();
+            assert!(
+                error.starts_with(
+                    &format!("cannot make the pidfile {}{path}: ", tree.path("").display()).replace("//", "/")
+                ),
+                "{error}"
+            );
+        }
+        assert_eq!(tree.names(""), ["etc", "run", "var"]);
+        assert_eq!(tree.names("etc"), ["hostname"]);
     }
 
     #[test]

@@ -175,6 +175,16 @@ fn a_password_that_opens_nothing_stays_and_one_that_does_goes_with_its_attribute
         host.update(vec![user("bob", 2002)], vec![]);
         assert!(host.shadow.ends_with(&format!("bob:{after}:19000::::::\n")), "{before}: {}", host.shadow);
     }
+    // From an item, the lock is the same; and an item can end it.
+    let mut host = machine().with("", "");
+    for (password, after) in
+        [(Some("$6$a$b"), "$6$a$b"), (Some("!$6$a$b"), "!$6$a$b"), (None, "!$6$a$b"), (Some("*"), "*"), (None, "*")]
+    {
+        let mut bob = user("bob", 2002);
+        bob.password = password.map(|text| PasswordHash::new(text).unwrap());
+        host.update(vec![bob], vec![]);
+        assert!(host.shadow.contains(&format!("\nbob:{after}:")), "{password:?}: {}", host.shadow);
+    }
 }
 
 #[test]

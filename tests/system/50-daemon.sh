@@ -69,7 +69,11 @@ expect "with broken JSON the start fails" 2
 configure .
 ddum -p /etc/hostname/ddum.pid
 true_that "with an impossible pidfile the start fails" test "$status" != 0
-has "and names the place" "$err" /etc/hostname
+has "and names the pidfile" "$err" /etc/hostname/ddum.pid
+ddum -p /nonexistent/ddum.pid
+true_that "where there is no directory for it the start fails" test "$status" != 0
+has "and names that pidfile" "$err" /nonexistent/ddum.pid
+true_that "and none is made outside /run" gone "$root/nonexistent"
 same "no daemon is left of all this" "" "$(daemons)"
 true_that "and no pidfile" gone "$root$pidfile"
 
