@@ -171,6 +171,11 @@ fn what_waiting_does_not_mend_is_told_at_once() {
         (Fault::Expired, "ExpiredTokenException: The security token included in the request is expired"),
         (Fault::BadSignature, "the secret key does not fit the access key, or the clock is wrong"),
         (Fault::Html, "the answer (HTTP status 200) is not DynamoDB's"),
+        (Fault::Garbage, "the answer (HTTP status 200) is not DynamoDB's"),
+        (Fault::WrongTypes, "the answer (HTTP status 200) is not DynamoDB's"),
+        (Fault::Redirect(301), "the answer (HTTP status 301) is not DynamoDB's"),
+        (Fault::Redirect(307), "the answer (HTTP status 307) is not DynamoDB's"),
+        (Fault::Skewed, "RequestTimeTooSkewed"),
         (Fault::Empty, "a page came without items"),
         (Fault::WrongCount, "a page came with 2 items and says 3"),
     ] {
@@ -210,6 +215,11 @@ fn half_a_table_is_never_used() {
         assert_eq!(error.kind(), ErrorKind::Unreachable, "{fault:?}: {error}");
         assert!(start.elapsed() < Duration::from_secs(5), "{fault:?}: {:?}", start.elapsed());
         assert_eq!(server.scans_of("Groups").len(), 0, "{fault:?}");
+    }
+    for fault in [Fault::Expired, Fault::Denied, Fault::Garbage, Fault::Redirect(302)] {
+        let (error, server) = error_of("Users", 2, fault);
+        assert_eq!(error.kind(), ErrorKind::Table, "{fault:?}: {error}");
+        assert_eq!((server.scans_of("Users").len(), server.scans_of("Groups").len()), (2, 0), "{fault:?}");
     }
     let (error, _) = error_of("Users", 3, Fault::WrongCount);
     assert_eq!(error.kind(), ErrorKind::Table);
@@ -251,6 +261,14 @@ fn nobody_there_is_told_as_such() {
     let error = scan(&config_for(&format!("http://127.0.0.1:{port}"))).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
     assert!(error.to_string().to_lowercase().contains("connection refused"), "{error}");
+}
+
+#[test]
+fn a_name_that_nobody_knows_is_told_as_such() {
+    let start = Instant::now();
+    let error = scan(&config_for("http://dynamodb.invalid")).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
 }
 
 #[test]
@@ -438,6 +456,30 @@ fn without_credentials_the_sources_are_told_within_five_seconds() {
         assert!(result.contains(source), "{source}: {result}");
     }
     assert!(result.ends_with("; accounts left as they were"), "{result}");
+    assert_eq!(server.requests().len(), 0);
+
+    // One that is not there, and one of before 2019, which gives everybody credentials without a token: asking it as
+    // anybody can be made to ask is what version 2 is there to prevent.
+    let old = HttpServer::start(|request| match request.path.as_str() {
+        "/latest/api/token" => Reply::Answer(404, String::new(), String::new()),
+        path if path.ends_with("/security-credentials/") => Reply::Answer(200, String::new(), "web".to_owned()),
+        _ => Reply::json(200, &json!({"Code": "Success", "AccessKeyId": "ASIAOLD", "SecretAccessKey": "S"})),
+    });
+    let old_url = old.url();
+    for imds in ["http://127.0.0.1:9", &old_url] {
+        let (result, took) = in_environment(&[
+            ("TEST_ENDPOINT", &url),
+            ("AWS_EC2_METADATA_DISABLED", "false"),
+            ("AWS_EC2_METADATA_SERVICE_ENDPOINT", imds),
+        ]);
+        assert!(took < Duration::from_secs(5), "{took:?}");
+        assert!(
+            result.contains("accounts left as they were")
+                && ["the instance", "IMDS"].iter().any(|sign| result.contains(sign)),
+            "{imds}: {result}"
+        );
+    }
+    assert!(old.requests().iter().all(|request| request.path == "/latest/api/token"), "{:?}", old.requests());
     assert_eq!(server.requests().len(), 0);
 
     let (result, _) = in_environment(&[("TEST_ENDPOINT", &url), ("TEST_PROFILE", "web"), KEYS[0], KEYS[1]]);

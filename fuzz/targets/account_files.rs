@@ -16,7 +16,7 @@ fn holds<E: Entry>(file: &[u8], entry: &E) {
     };
     assert_eq!(parsed.to_bytes(), file);
     assert!(!parsed.is_changed());
-    parsed.ids();
+    let _ = parsed.ids();
     for each in parsed.entries() {
         assert_eq!(parsed.find(each.name()), Found::Entry(each));
     }

@@ -17,7 +17,7 @@ fuzz_target!(|bytes: &[u8]| {
             assert_eq!(again.fingerprint(), key.fingerprint());
             assert_eq!((again.options(), again.key_type()), (key.options(), key.key_type()));
             assert_eq!(PublicKey::of_file_line(line.as_bytes()).map(|key| key.fingerprint()), Some(key.fingerprint()));
-            key.warnings();
+            let _ = key.warnings();
             let _ = key.bits();
         }
         Err(why) => assert!(!why.contains(char::is_control), "{why:?}"),

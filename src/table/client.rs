@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{AppName, IdentityCache, SharedCredentialsProvider, StalledStreamProtectionConfig};
 
+use super::limit::LimitedAnswers;
 use super::{credentials, tls};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, printable};
@@ -72,7 +73,7 @@ pub(super) async fn connect(config: &Config, patience: &Patience) -> Result<(Cli
         sdk = assume(role, sdk, patience).await;
     }
 
-    let mut builder = aws_sdk_dynamodb::config::Builder::from(&sdk);
+    let mut builder = aws_sdk_dynamodb::config::Builder::from(&sdk).interceptor(LimitedAnswers);
     match endpoint {
         Endpoint::Given(url) => builder = builder.endpoint_url(url),
         Endpoint::Regional => {

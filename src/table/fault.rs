@@ -10,6 +10,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 
+use super::limit::{self, LengthLimitError};
 use crate::error::{Error, ErrorKind};
 
 /// Characters of a foreign message that are shown. A denial with two ARNs in it has about 250.
@@ -82,6 +83,10 @@ impl Doing<'_> {
     {
         if let Some(credentials) = find::<CredentialsError>(error) {
             return self.of_credentials(credentials);
+        }
+        if find::<LengthLimitError>(error).is_some() {
+            let longest = limit::LONGEST >> 20;
+            return (ErrorKind::Unreachable, format!("the answer is longer than {longest} MiB, which no page is"));
         }
         match error {
             SdkError::ServiceError(context) => {

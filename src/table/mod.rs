@@ -11,6 +11,7 @@ mod fault;
 mod identity;
 pub mod ids;
 pub mod item;
+mod limit;
 pub mod policy;
 mod scan;
 pub mod schema;

@@ -41,6 +41,16 @@ pub enum Fault {
     Expired,
     /// `InvalidSignatureException`, which quotes the request with its session token.
     BadSignature,
+    /// `RequestTimeTooSkewed`.
+    Skewed,
+    /// A body that never ends.
+    Endless,
+    /// Bytes that are nothing.
+    Garbage,
+    /// JSON whose members have other types.
+    WrongTypes,
+    /// This status, which leads elsewhere.
+    Redirect(u16),
 }
 
 struct Plan {
@@ -160,6 +170,14 @@ fn reply(table: &str, pages: &Pages, page: usize, fault: Option<Fault>) -> Reply
             Reply::json(200, &body)
         }
         Fault::Hang => Reply::Hang,
+        Fault::Endless => Reply::Endless(body.to_string()[..20].to_owned()),
+        Fault::Garbage => Reply::Answer(200, String::new(), "\u{1}\u{0}\u{7f}{{{[[[\"\\SECRET".repeat(100)),
+        Fault::WrongTypes => Reply::json(200, &json!({"Items": "many", "Count": "2", "ScannedCount": {}})),
+        Fault::Redirect(status) => {
+            let elsewhere = "Location: http://127.0.0.1:9/elsewhere\r\n".to_owned();
+            Reply::Answer(status, elsewhere, "<html>moved</html>".to_owned())
+        }
+        Fault::Skewed => exception("RequestTimeTooSkewed", "The difference between the clocks is too large"),
         Fault::Drip => Reply::Drip(body.to_string(), Duration::from_millis(100)),
         Fault::Denied => exception(
             "AccessDeniedException",

@@ -47,6 +47,8 @@ pub enum Reply {
     Hang,
     /// Sends the body a byte at a time, with this between two.
     Drip(String, Duration),
+    /// Begins a body and goes on with blanks for ever.
+    Endless(String),
 }
 
 impl Reply {
@@ -147,6 +149,14 @@ fn serve(
             Reply::Hang => {
                 while !stop.load(Ordering::SeqCst) {
                     thread::sleep(Duration::from_millis(20));
+                }
+                return Ok(());
+            }
+            Reply::Endless(body) => {
+                write!(stream, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n", body.len())?;
+                let chunk = [b"100000\r\n", &[b' '; 1 << 20][..], b"\r\n"].concat();
+                while !stop.load(Ordering::SeqCst) {
+                    stream.write_all(&chunk)?;
                 }
                 return Ok(());
             }
