@@ -23,7 +23,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<u8, Error> {
-    let (options, command) = cli::parse(std::env::args_os().skip(1))?;
+    let (options, command) = cli::parse_called(std::env::args_os())?;
     match command {
         Command::Help(text) => say::text(text).map(|()| exit::DONE),
         Command::Version => say::text(concat!("ddum ", env!("CARGO_PKG_VERSION"), "\n")).map(|()| exit::DONE),

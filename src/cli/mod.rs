@@ -11,8 +11,8 @@ mod tests;
 pub mod user;
 mod verbs;
 
-use std::ffi::OsString;
-use std::path::PathBuf;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 use crate::config::{Source, Verbosity};
 use crate::error::Error;
@@ -146,6 +146,19 @@ impl Word {
             Self::Tables | Self::User | Self::Group | Self::Key => true,
         }
     }
+}
+
+/// The name under which hosts of the Python program call its export.
+const EXPORT_NAME: &str = "dynamodb-user-export";
+
+/// What `args` ask for, the name first by which the program was called.
+///
+/// # Errors
+/// As [`parse`].
+pub fn parse_called(mut args: impl Iterator<Item = OsString>) -> Result<(Options, Command), Error> {
+    let name = args.next();
+    let is_export = name.is_some_and(|name| Path::new(&name).file_name() == Some(OsStr::new(EXPORT_NAME)));
+    parse(is_export.then(|| OsString::from("export")).into_iter().chain(args))
 }
 
 /// What `args`, without the program's own name, ask for.

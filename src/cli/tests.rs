@@ -35,6 +35,23 @@ fn options_stand_before_or_after_the_command() {
 }
 
 #[test]
+fn the_name_of_the_export_program_stands_for_its_command() {
+    let called = |text: &str| parse_called(text.split(' ').map(OsString::from));
+    for (text, want) in [
+        ("/usr/bin/dynamodb-user-export --passwd p --no-shadow", "export --passwd p --no-shadow"),
+        ("dynamodb-user-export --region r", "--region r export"),
+        ("dynamodb-user-export -h", "export -h"),
+        ("dynamodb-user-manager -f -p /p", "-f -p /p"),
+        ("/usr/sbin/ddum sync", "sync"),
+        ("/opt/dynamodb-user-export/ddum check", "check"),
+    ] {
+        assert_eq!(called(text).unwrap(), line(want).unwrap(), "{text}");
+    }
+    let error = called("dynamodb-user-export sync").unwrap_err();
+    assert!(error.to_string().contains("unexpected argument 'sync'; see 'ddum export --help'"), "{error}");
+}
+
+#[test]
 fn common_options_reach_their_fields() {
     let (options, _) = line("-c /c --root /r sync --users u --groups - -q").unwrap();
     let want = Options {

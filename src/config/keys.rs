@@ -35,7 +35,7 @@ pub(super) const KEYS: [&str; 24] = [
     "status_file",
     "user_defaults",
     "user_table_name",
-    // Not documented: comments, which JSON lacks.
+    // Comments, which JSON lacks.
     "_comment",
     "comment",
     "//",
