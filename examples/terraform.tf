@@ -2,7 +2,7 @@
 # "ddum tables create" makes the same tables, "ddum tables policy" prints the same policies (that for administrators with
 # what it takes to make the tables).
 #
-# Written after the provider's documentation; not yet run through "terraform validate".
+# Written after the provider's documentation; parsed, but not yet run through "terraform validate".
 
 terraform {
   required_providers {

@@ -192,7 +192,8 @@ the meantime: one of two then gets an error and looks again.
   delete   delete the item. Hosts KEEP the account as it is: expire it first
 
 Attributes:
-      --uid N, --uid auto, --gid N
+      --uid N, --gid N
+      --uid auto      a free one (default when added)
       --group NAME    the primary group, by name
       --real-name TEXT, --home DIR, --shell PROGRAM
       --expires DATE  the first day on which the account is closed, YYYY-MM-DD
@@ -238,7 +239,8 @@ Any number of people may join and leave users at the same time; of two who set
 the same attribute, one gets an error and looks again.
 
 Attributes:
-      --gid N         (default when added: a free one from 2000 on)
+      --gid N
+      --gid auto      a free one from 2000 on (default when added)
       --members NAME,...
       --administrators NAME,...
       --password-hash-stdin

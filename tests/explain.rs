@@ -258,8 +258,11 @@ fn why_a_login_may_fail_is_told() {
 fn programs_get_json_and_the_tables_are_asked() {
     let host = Host::new("json");
     let emulator = Emulator::with_tables();
-    emulator
-        .put("Users", &[json!({"Name": {"S": "ann"}, "UID": {"N": "2001"}, "GID": {"N": "2001"}, "Note": {"S": "x"}})]);
+    emulator.put(
+        "Users",
+        &[json!({"Name": {"S": "ann"}, "UID": {"N": "2001"}, "GID": {"N": "2001"}, "Note": {"S": "x"},
+                               "DisabledSSHPublicKeys": {"SS": [KEY]}})],
+    );
     emulator.put("Groups", &[group_item("ann", 2001, &[])]);
     let config = json!({
         "endpoint_url": emulator.url(), "aws_region": "eu-west-1", "aws_access_key": "AKIDEXAMPLE",
@@ -280,6 +283,7 @@ fn programs_get_json_and_the_tables_are_asked() {
     for (label, text) in [
         ("Home", "/home/ann (from user_defaults)"),
         ("Password", "set (from user_defaults)"),
+        ("DisabledSSHPublicKeys", "SHA256:gPGLqA2Zxx89t5tMe3cDLDVHS9v5TUM+mw6E2yD4ejw (laptop)"),
         ("others", "Note (no meaning to ddum)"),
     ] {
         assert!(rows.contains(&json!({"label": label, "text": text})), "{item}");

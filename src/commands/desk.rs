@@ -10,7 +10,7 @@ use super::update::today;
 use super::{configuration, say};
 use crate::account::{Day, Name, PasswordHash};
 use crate::cli::Options;
-use crate::cli::user::{Attributes, Writing};
+use crate::cli::user::{Attributes, UID_RANGE, Writing};
 use crate::config::{Config, Source, Verbosity};
 use crate::error::{Context, Error, ErrorKind, Rejection, Table, exit, printable};
 use crate::logging::{self, Place};
@@ -82,6 +82,17 @@ impl Desk {
         Ok(())
     }
 
+    /// Puts a free number in the place of the word `auto`.
+    pub(super) async fn find_id(&self, edit: &mut Edit, attribute: &str) -> Result<(), Error> {
+        let is_auto = |(set, field): &&mut (&str, Field)| *set == attribute && *field == Field::Number("auto".into());
+        let Some((_, field)) = edit.set.iter_mut().find(is_auto) else { return Ok(()) };
+        let (low, high) = (UID_RANGE.start(), UID_RANGE.end());
+        let free = self.tables.ids().await?.free(&UID_RANGE, 0);
+        let free = free.ok_or_else(|| failed(format!("no {attribute} from {low} to {high} is free; give one")))?;
+        *field = Field::Number(free.to_string());
+        Ok(())
+    }
+
     /// The users, or the groups, that share an id, which hosts refuse. Every one is named with the others.
     pub(super) fn doubles<'a>(&self, table: Table, ids: impl Iterator<Item = (u32, &'a Name)>) -> Vec<Rejection> {
         let mut owners: BTreeMap<u32, Vec<&Name>> = BTreeMap::new();
@@ -99,7 +110,7 @@ impl Desk {
                 let others = others.collect::<Vec<_>>().join(", ");
                 let reason = format!(
                     "{id} is also that of {others}, and hosts refuse whom they do not know with it; 'ddum {noun} set \
-                     {name} --{option} N' gives another"
+                     {name} --{option} auto' gives another"
                 );
                 Rejection { table, name: name.to_string(), attribute: Some(attribute), reason, whole_item: false }
             })

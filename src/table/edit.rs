@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, ReturnValue, TransactWriteItem, Update};
 
-use super::fault::Act;
+use super::fault::{Act, Doing};
 use super::scan::{Item, projection};
 use super::{Collection, Scan, Tables, scan};
 use crate::account::{Day, Name};
@@ -120,7 +120,7 @@ impl Tables {
                 Err(error) => match cancelled_by(&error) {
                     Some(Cancelled::Condition(place)) => return Ok(Written::Conflict(place)),
                     Some(Cancelled::Meeting) => pause().await,
-                    None => return Err(self.doing(act, table).fault(&error)),
+                    None => return Err(not_done(&self.doing(act, table), &error)),
                 },
             }
         }
@@ -153,7 +153,7 @@ impl Tables {
                     return Ok(Written::Conflict(0));
                 }
                 Err(error) if code(&error) == Some("TransactionConflictException") => pause().await,
-                Err(error) => return Err(doing.fault(&error)),
+                Err(error) => return Err(not_done(&doing, &error)),
             }
         }
         Err(doing.error(ErrorKind::Unreachable, "other writers are at the same item again and again"))
@@ -184,7 +184,7 @@ impl Tables {
                     return Ok(Written::Conflict(0));
                 }
                 Err(error) if code(&error) == Some("TransactionConflictException") => pause().await,
-                Err(error) => return Err(doing.fault(&error)),
+                Err(error) => return Err(not_done(&doing, &error)),
             }
         }
         Err(doing.error(ErrorKind::Unreachable, "other writers are at the same item again and again"))
@@ -194,6 +194,19 @@ impl Tables {
 /// Less than a third of a second, so that two who met do not meet again.
 pub(super) async fn pause() {
     tokio::time::sleep(PAUSE.mul_f64(fastrand::f64())).await;
+}
+
+/// A write that did not come about. Only what is no answer leaves open whether it did: a lost one may have been a yes.
+fn not_done<E>(doing: &Doing<'_>, error: &SdkError<E, HttpResponse>) -> Error
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+{
+    let (kind, why) = doing.why(error);
+    if kind == ErrorKind::Unreachable {
+        return doing.error(kind, &why);
+    }
+    let act = Act { follows: NOTHING_WRITTEN, ..*doing.act };
+    Doing { act: &act, ..*doing }.error(kind, &why)
 }
 
 fn incomplete(error: &dyn std::error::Error) -> Error {

@@ -97,7 +97,14 @@ impl Record {
     /// The known attributes that the item in the table has otherwise.
     fn differences(&self, there: &Item) -> Vec<&'static str> {
         let here = self.item();
-        let differs = |attribute: &&'static str| !same(here.get(*attribute), there.get(*attribute));
+        // An item without a password leaves its field and its date to the host, unless the host has a password.
+        let is_left = self.table == Table::Users
+            && there.get("Password").is_none()
+            && matches!(here.get("Password"), Some(AttributeValue::S(text)) if text.bytes().all(|b| b"!*".contains(&b)));
+        let differs = |attribute: &&'static str| match (*attribute, there.get(*attribute)) {
+            ("Password" | "LastPasswordChangeDate", None) if is_left => false,
+            (attribute, value) => !same(here.get(attribute), value),
+        };
         self.known.iter().copied().filter(differs).collect()
     }
 

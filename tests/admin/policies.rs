@@ -71,8 +71,37 @@ fn the_policies_allow_what_the_commands_send_and_hardly_more() {
     office.done("user set alice --shell /bin/zsh");
     office.done("user list");
     office.done("user show alice");
-    office.done("group leave dev alice");
-    office.done("group delete dev --yes");
+    for line in [
+        "user expire alice 2031-01-01",
+        "user enable alice",
+        "user add bob --uid 3000",
+        "user delete bob --yes",
+        "group join dev alice",
+        "group set dev --gid 4000",
+        "group list",
+        "group show dev",
+        "group leave dev alice",
+        "group delete dev --yes",
+        "key add alice phone.pub",
+        "key list alice",
+        "key disable alice phone",
+        "key enable alice phone",
+        "key delete alice phone",
+    ] {
+        office.done(line);
+    }
+    let etc = office.0.join("host/etc");
+    std::fs::create_dir_all(&etc).unwrap();
+    let passwd =
+        |shell: &str| std::fs::write(etc.join("passwd"), format!("ann:x:1500:1500::/home/ann:{shell}\n")).unwrap();
+    std::fs::write(etc.join("group"), "ann:x:1500:\n").unwrap();
+    for (shell, line) in
+        [("/bin/sh", "export"), ("/bin/zsh", "export --overwrite"), ("/bin/sh", "export --overwrite --dry-run")]
+    {
+        passwd(shell);
+        office.done(&format!("{line} --no-shadow --no-gshadow --root host"));
+    }
+    office.done("export --from-tables --to-files users.json groups.json");
     let (document, allowed) = policy(&office, "admin");
     let needed: BTreeSet<String> =
         proxy.calls().iter().flat_map(|(operation, body)| needs(operation, body).0).collect();
@@ -90,7 +119,9 @@ fn the_policies_allow_what_the_commands_send_and_hardly_more() {
     let before = proxy.calls().len();
     let root = office.0.join("root");
     std::fs::create_dir(&root).unwrap();
-    office.run(&format!("sync --root {}", root.display()));
+    for line in ["sync", "check", "explain alice", "sync --dry-run"] {
+        office.run(&format!("{line} --root {}", root.display()));
+    }
     let calls = proxy.calls();
     assert!(calls.len() > before && calls[before..].iter().all(|(operation, _)| operation == "Scan"));
 

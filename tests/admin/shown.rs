@@ -56,10 +56,13 @@ fn lists_and_items_are_shown_for_people_and_programs() {
     let (status, out, _) = office.run("user list");
     assert_eq!(status, 3);
     let want = "! user carl: UID: 2002 is also that of bob, and hosts refuse whom they do not know with it; 'ddum user set \
-                carl --uid N' gives another\n";
+                carl --uid auto' gives another\n";
     assert!(out.contains(want) && out.contains("! user bob: UID: 2002 is also that of carl, "), "{out}");
+    assert_eq!(office.done("user set carl --uid auto"), "~ user carl: uid 2002 -> 3001\n");
     let (status, out, _) = office.run("group list");
     assert!(status == 3 && out.contains("! group dev: GID: 3000 is also that of ops, "), "{out}");
+    let told: Value = serde_json::from_str(&office.done("group set ops --gid auto --json")).unwrap();
+    assert_eq!(told["changes"][0]["text"], "gid 3000 -> 3002");
     // What is wrong is mended by the command that sets it.
     assert_eq!(office.done("user set eve --shell /bin/bash"), "~ user eve: shell bash -> /bin/bash\n");
 }

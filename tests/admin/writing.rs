@@ -65,6 +65,7 @@ fn what_a_host_would_refuse_is_not_written() {
         ("group delete dev", 2, "say --yes"),
         ("key add alice private", 2, "private key"),
         ("key add bob laptop.pub", 1, "there is no user bob"),
+        ("key add bob", 1, "'ddum key add bob FILE' adds keys of a user bob"),
         ("key add alice laptop.pub --expires soon", 2, "--expires: "),
         ("key disable alice nothing", 1, "alice has no key \"nothing\""),
         ("key delete alice nothing", 1, "ddum key list alice"),

@@ -34,7 +34,8 @@ pub fn operation(request: &Request) -> &str {
     request.header("x-amz-target").rsplit('.').next().unwrap_or_default()
 }
 
-fn forward(address: &str, request: &Request) -> Reply {
+/// The answer of the emulator at `address`.
+pub fn forward(address: &str, request: &Request) -> Reply {
     let mut stream = TcpStream::connect(address).unwrap();
     let mut head = format!("POST / HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in &request.headers {

@@ -7,6 +7,8 @@ Plain items are a JSON list of objects: numbers for N, strings for S, lists of s
     tables.py create ENDPOINT TABLE             an empty table
     tables.py load ENDPOINT TABLE < plain.json  puts the items, replacing those with their names
     tables.py drop ENDPOINT TABLE               the table is gone
+    tables.py dump ENDPOINT TABLE...            all items, sorted by table and name
+    tables.py caller ENDPOINT NAME              a new IAM user; prints its access key and secret key
 """
 
 import base64
@@ -63,11 +65,11 @@ def bulk(count):
     ]
 
 
-def client(endpoint):
+def client(endpoint, service="dynamodb"):
     import boto3
 
     return boto3.client(
-        "dynamodb",
+        service,
         endpoint_url=endpoint,
         region_name="us-east-1",
         aws_access_key_id="AKIDEXAMPLE",
@@ -93,6 +95,27 @@ def load(endpoint, table, plain):
             raise RuntimeError("the emulator left items unprocessed")
 
 
+def dump(endpoint, tables):
+    dynamodb = client(endpoint)
+    found = {}
+    for table in tables:
+        pages = dynamodb.get_paginator("scan").paginate(TableName=table)
+        items = [each for page in pages for each in page["Items"]]
+        for each in items:
+            for value in each.values():
+                if "SS" in value:
+                    value["SS"].sort()
+        found[table] = sorted(items, key=lambda each: each["Name"]["S"])
+    return found
+
+
+def caller(endpoint, name):
+    iam = client(endpoint, "iam")
+    iam.create_user(UserName=name)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return f"{key['AccessKeyId']} {key['SecretAccessKey']}"
+
+
 def main(command, *arguments):
     if command == "scan":
         json.dump(scan(json.load(sys.stdin)), sys.stdout)
@@ -102,6 +125,10 @@ def main(command, *arguments):
         create(*arguments)
     elif command == "load":
         load(*arguments, json.load(sys.stdin))
+    elif command == "dump":
+        json.dump(dump(arguments[0], arguments[1:]), sys.stdout, indent=1, sort_keys=True)
+    elif command == "caller":
+        print(caller(*arguments))
     elif command == "drop":
         client(arguments[0]).delete_table(TableName=arguments[1])
     else:

@@ -42,7 +42,9 @@ pub(super) fn records(options: &Options, export: &Export) -> Result<(Vec<(Record
         BTreeMap::new()
     };
     let users = users.iter().map(|user| {
-        let keys = keys_known.contains_key(user.name.as_str());
+        // A host takes the keys of an expired account away, so that it has none says nothing.
+        let taken_away = user.keys.is_empty() && user.is_expired(which.today);
+        let keys = keys_known.contains_key(user.name.as_str()) && !taken_away;
         (Record::user(user, files.shadow.is_some(), keys), told_user(user, files.shadow.is_some()))
     });
     let groups = groups.iter().map(|group| (Record::group(group, files.gshadow.is_some()), told_group(group)));

@@ -104,6 +104,7 @@ async fn set(desk: &Desk, given: &str, attributes: &Attributes, writing: Writing
     let mut edit = desk::edit(attributes, desk.today)?;
     edit.set.retain(|(attribute, _)| *attribute != "LastPasswordChangeDate");
     let before = desk.item(Table::Groups, &name).await?;
+    desk.find_id(&mut edit, "GID").await?;
     let group = before.with(&edit).group().map_err(|rejection| refused(&rejection))?;
     desk::canonical(&mut edit, encode::of_group(&group));
     let after = before.with(&edit);
@@ -239,7 +240,7 @@ impl Desk {
         match ids.other_group(gid, name).filter(|_| !self.config.allow_duplicate_ids) {
             None => Ok(()),
             Some(owner) => Err(failed(format!(
-                "GID {gid} is that of group {}; nothing was written; without --gid a free one is found",
+                "GID {gid} is that of group {}; nothing was written; '--gid auto' finds a free one",
                 crate::error::printable(owner)
             ))),
         }

@@ -73,7 +73,15 @@ impl Desk {
 }
 
 async fn add(desk: &Desk, who: &Who, file: &Source, expires: Option<&str>, writing: Writing) -> Result<u8, Error> {
-    let mut keys = user::keys(&read(file)?)?;
+    let text = read(file).map_err(|error| match (who, file) {
+        // Whoever forgot the file has named a user instead.
+        (Who::Me | Who::MeFromEnvironment, Source::File(path)) if !path.exists() => {
+            let given = printable(&path.to_string_lossy());
+            Error::new(ErrorKind::File, format!("{error}; 'ddum key add {given} FILE' adds keys of a user {given}"))
+        }
+        _ => error,
+    })?;
+    let mut keys = user::keys(&text)?;
     let date = |text| Day::parse(text).map_err(|why| Error::new(ErrorKind::Usage, format!("--expires: {why}")));
     let until = expires.map(date).transpose()?;
     if let Some(date) = until {

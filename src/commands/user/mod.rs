@@ -5,6 +5,8 @@ mod shown;
 
 pub(super) use add::keys;
 
+use serde_json::json;
+
 use super::desk::{self, Desk, Told, differences, failed, name, refused, takes_away};
 use crate::account::Day;
 use crate::cli::Options;
@@ -38,6 +40,7 @@ async fn set(desk: &Desk, given: &str, attributes: &Attributes, writing: Writing
     }
     let mut edit = desk::edit(attributes, desk.today)?;
     let before = desk.item(Table::Users, &name).await?;
+    desk.find_id(&mut edit, "UID").await?;
     checked(desk, &before, &mut edit)?;
     let after = before.with(&edit);
     let Some(changes) = differences(&before, &after, &USER_ATTRIBUTES) else {
@@ -59,7 +62,8 @@ async fn set(desk: &Desk, given: &str, attributes: &Attributes, writing: Writing
     if !writing.dry_run {
         desk.change(Table::Users, &name, &before, &edit).await?;
     }
-    desk.tell(writing, &[Told::new('~', "user", &name, changes)])?;
+    let more = uid.map_or_else(|| json!({}), |uid| json!({"uid": uid}));
+    desk.tell_with(writing, &[Told::new('~', "user", &name, changes)], &more)?;
     if closes {
         log::warn!("hosts close the account of {name} with their next update; 'ddum user enable {name}' opens it");
     }

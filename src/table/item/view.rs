@@ -27,6 +27,9 @@ pub struct Attribute {
     pub is_default: bool,
 }
 
+/// The keys that were put aside.
+const DISABLED: &str = "DisabledSSHPublicKeys";
+
 impl Watched {
     pub(in crate::table) fn new(table: Table, item: &Item, defaults: &Defaults) -> Self {
         let known: &[&str] = match table {
@@ -43,7 +46,11 @@ impl Watched {
                 None => {}
             }
         }
-        let mut others: Vec<&str> = item.keys().map(String::as_str).filter(|name| !known.contains(name)).collect();
+        // Not one that a host reads, but what was put aside may be just what somebody looks for.
+        let aside = item.get(DISABLED).filter(|_| table == Table::Users).filter(|value| value.is_ss());
+        attributes.extend(aside.into_iter().flat_map(|value| shown(DISABLED, value)));
+        let known = |name: &&str| known.contains(name) || (aside.is_some() && *name == DISABLED);
+        let mut others: Vec<&str> = item.keys().map(String::as_str).filter(|name| !known(name)).collect();
         others.sort_unstable();
         if !others.is_empty() {
             let names: Vec<String> = others.into_iter().map(printable).collect();
@@ -59,7 +66,7 @@ fn shown(name: &str, value: &AttributeValue) -> Vec<Attribute> {
         AttributeValue::S(text) if name == "Password" => vec![password(text).to_owned()],
         AttributeValue::S(text) if text.is_empty() => vec!["(empty)".to_owned()],
         AttributeValue::S(text) | AttributeValue::N(text) => vec![printable(text)],
-        AttributeValue::Ss(texts) if name == "SSHPublicKeys" => {
+        AttributeValue::Ss(texts) if matches!(name, "SSHPublicKeys" | DISABLED) => {
             let mut keys: Vec<String> = texts.iter().map(|text| known_as(text)).collect();
             keys.sort_unstable();
             keys
