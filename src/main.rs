@@ -7,9 +7,12 @@ use ddum::commands::sync::Updater;
 use ddum::commands::{check, configuration, daemon, explain, export, group, key, say, status, sync, tables, user};
 use ddum::config::Verbosity;
 use ddum::error::{Context, Error, ErrorKind, exit};
+use ddum::host;
 use ddum::logging::{self, Place};
 
 fn main() -> ExitCode {
+    logging::withhold_words();
+    host::keep_memory_private();
     // Until the command line is understood, whatever is to be said goes to standard error.
     let early = logging::start(Place::Foreground, Verbosity::default(), None);
     debug_assert!(early.is_empty());
