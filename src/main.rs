@@ -11,7 +11,8 @@ use ddum::host;
 use ddum::logging::{self, Place};
 
 fn main() -> ExitCode {
-    host::forbid_core_dumps();
+    logging::withhold_words();
+    host::keep_memory_private();
     host::contain_panics();
     // Until the command line is understood, whatever is to be said goes to standard error.
     let early = logging::start(Place::Foreground, Verbosity::default(), None);

@@ -43,7 +43,7 @@ pub use look::{is_program, matching};
 pub use notify::Notifier;
 pub use output::write_private;
 pub use pidfile::Pidfile;
-pub use process::forbid_core_dumps;
+pub use process::keep_memory_private;
 pub use root::{Demand, Root};
 pub use state::{load, store};
 pub use stop::Stop;

@@ -2,20 +2,17 @@
 
 use rustix::fs::Stat;
 use rustix::io::Errno;
-use rustix::process::Pid;
+use rustix::process::{DumpableBehavior, Pid};
 
 use crate::error::printable;
 
 /// `USER_HZ`, the unit of /proc/PID/stat's times: 100 on every architecture that we are built for (proc(5)).
 const TICKS_PER_SECOND: u64 = 100;
 
-/// Keeps the memory of this process, which holds password hashes and perhaps a secret key, out of core files. Only for
-/// root: the /proc/self of anybody else would become root's with it, and ddum goes through there.
-pub fn forbid_core_dumps() {
-    if rustix::process::geteuid().is_root() {
-        // What cannot be had is no reason not to run.
-        let _ = rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable);
-    }
+/// Keeps the memory of this process, hashes and keys in it, out of core files, and from other processes of its user.
+pub fn keep_memory_private() {
+    // A kernel that refuses does what it did before.
+    let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
 }
 
 /// Whether a process has this id. One that we may not signal is alive too.

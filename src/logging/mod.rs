@@ -4,6 +4,7 @@
 //! finer levels the AWS SDK prints items, and with them password hashes.
 
 mod clock;
+mod crash;
 mod line;
 mod standard;
 mod syslog;
@@ -17,6 +18,7 @@ use simple_logger::SimpleLogger;
 use crate::config::{Facility, Format, Handler, HandlerKind, Logging, SyslogAddress, Verbosity};
 use crate::error::{Error, one_line};
 use crate::host::LogFile;
+pub use crash::withhold_words;
 use line::Line;
 use standard::Stream;
 use syslog::Syslog;

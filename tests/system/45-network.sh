@@ -19,6 +19,7 @@ echo 'nameserver 127.0.0.1' >"$work/resolv.conf"
 mount --bind "$work/hosts" /etc/hosts
 mount --bind "$work/resolv.conf" /etc/resolv.conf
 mkdir "$work/trees"
+mount -t tmpfs -o size=256m,mode=0755 tmpfs "$work/trees"
 run "$python" "$here/network.py" "$binary" "$top/tests/fixtures/etc/debian" "$work/trees" \
   --hosts /etc/hosts --seconds "${DDUM_TROUBLE_SECONDS:-25}"
 grep -v '^HARM' <<<"$out"
@@ -27,5 +28,6 @@ expect "all troubles were met" 0
 for each in "$work"/trees/*/log; do
   cat "$each" >>"$work/output"
 done
+umount "$work/trees"
 
 finish

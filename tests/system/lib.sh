@@ -21,6 +21,9 @@ salt=ddumsecretsalt
 # shellcheck disable=SC2016,SC2034 # A crypt string, not a variable; the tests use it.
 hash='$6$'$salt'$3Jk1VvQeWcG8oZ0yq5l7n2bA9dXfMhTtRrUuSsPpKkLlZzYyXxWwVvCcBbNnMm0123456789abcdefghijkl.'
 
+# What tests configure as the tables' secret key and session token must not be in any output either.
+secrets=("$salt" examplesecret plantedsecretkey plantedsessiontoken)
+
 # begin SUITE: enters the namespaces, unpacks a fresh root of that Debian release and puts the binary into it.
 begin() {
   suite=${1:-bookworm}
@@ -53,9 +56,9 @@ stopped() {
 
 # finish: the verdict. The root of a test that failed stays for a look.
 finish() {
-  if grep -qF -- "$salt" "$work"/output 2>/dev/null; then
-    fail "no password hash in any output of ddum"
-    grep -nF -- "$salt" "$work"/output | cut -c1-200
+  if grep -qF -f <(printf '%s\n' "${secrets[@]}") -- "$work"/output 2>/dev/null; then
+    fail "no password hash, secret key or token in any output of ddum"
+    grep -noF -f <(printf '%s\n' "${secrets[@]}") -- "$work"/output | head -20
   fi
   finished=1
   echo "# $checks checks, $failures failed"

@@ -281,7 +281,7 @@ class Case:
         if memory > MOST_MEMORY:
             problems.append(f"{memory} kB of memory")
         self.daemon.send_signal(signal.SIGTERM)
-        if self.daemon.wait(10) != 0:
+        if self.daemon.wait(60) != 0:
             problems.append(f"it ends with {self.daemon.returncode}")
         text = self.log.read_text()
         problems += [f"a secret in the log: {line[:60]}" for line in text.splitlines() if any(s in line for s in SECRETS)]

@@ -9,7 +9,6 @@ use std::{panic, thread};
 
 use super::super::Stop;
 use super::super::identity::{Actor, Identity};
-use crate::error::printable;
 
 /// Enough for the deepest walk here; the default of 2 MiB would only be address space, but there may be many threads.
 const STACK: usize = 512 * 1024;
@@ -31,7 +30,9 @@ pub fn contain_panics() {
     panic::set_hook(Box::new(move |fault| {
         report(fault);
         if thread::current().name() == Some(THREAD) {
-            log::error!("a fault in ddum itself, {}", printable(&fault.to_string()));
+            let place =
+                fault.location().map_or_else(String::new, |place| format!(" at {}:{}", place.file(), place.line()));
+            log::error!("internal error{place}, at work on a home");
             loop {
                 thread::park();
             }
