@@ -51,6 +51,15 @@ impl Desk {
         }
     }
 
+    /// Whose keys, and the keys. Who is named by AWS alone may not know by what name.
+    async fn keys_of(&self, who: &Who) -> Result<(Name, Stored), Error> {
+        let name = self.who(who).await?;
+        match self.keys(&name).await {
+            Err(error) if *who == Who::Me => Err(error.context(format!("AWS knows the caller as {name}"))),
+            item => Ok((name, item?)),
+        }
+    }
+
     /// The keys of a user, and nothing else of the item.
     async fn keys(&self, name: &Name) -> Result<Stored, Error> {
         let item = self.tables.item(Table::Users, name, &[KEYS, DISABLED]).await?;
@@ -87,8 +96,7 @@ async fn add(desk: &Desk, who: &Who, file: &Source, expires: Option<&str>, writi
     if let Some(date) = until {
         keys = keys.iter().map(|key| expiring(key, date)).collect::<Result<_, _>>()?;
     }
-    let name = desk.who(who).await?;
-    let item = desk.keys(&name).await?;
+    let (name, item) = desk.keys_of(who).await?;
     let mut new = Vec::new();
     let mut old = Vec::new();
     for key in &keys {
@@ -143,8 +151,7 @@ async fn add(desk: &Desk, who: &Who, file: &Source, expires: Option<&str>, writi
 }
 
 async fn disable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
-    let name = desk.who(&chosen.who).await?;
-    let item = desk.keys(&name).await?;
+    let (name, item) = desk.keys_of(&chosen.who).await?;
     let lines = find(&item, KEYS, &name, &chosen.key)?;
     if lines.is_empty() {
         already(&item, DISABLED, &name, &chosen.key, "disabled")?;
@@ -166,8 +173,7 @@ async fn disable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
 }
 
 async fn enable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
-    let name = desk.who(&chosen.who).await?;
-    let item = desk.keys(&name).await?;
+    let (name, item) = desk.keys_of(&chosen.who).await?;
     let lines = find(&item, DISABLED, &name, &chosen.key)?;
     if lines.is_empty() {
         already(&item, KEYS, &name, &chosen.key, "enabled")?;
@@ -187,8 +193,7 @@ async fn enable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
 }
 
 async fn delete(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
-    let name = desk.who(&chosen.who).await?;
-    let item = desk.keys(&name).await?;
+    let (name, item) = desk.keys_of(&chosen.who).await?;
     let enabled = find(&item, KEYS, &name, &chosen.key)?;
     let (attribute, lines) = match enabled.is_empty() {
         false => (KEYS, enabled),
