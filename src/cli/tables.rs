@@ -53,7 +53,7 @@ enum Word {
 const VERBS: &Verbs<Word> = &[
     ("create", Word::Create, &[Flag::Tag, Flag::NoBackups, Flag::NoProtection, Flag::DryRun, Flag::Json]),
     ("describe", Word::Describe, &[Flag::Json]),
-    ("policy", Word::Policy, &[Flag::Account]),
+    ("policy", Word::Policy, &[Flag::Account, Flag::Json]),
 ];
 
 pub(super) fn parse(line: &Line) -> Result<Verb, Error> {

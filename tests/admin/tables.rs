@@ -1,9 +1,14 @@
 //! `ddum tables create` and `describe`.
 
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::office::*;
 use super::support::emulator::Emulator;
+use super::support::http::Reply;
+use super::support::proxy::{Proxy, operation};
 
 #[test]
 fn tables_are_made_once_and_checked_after() {
@@ -42,6 +47,32 @@ fn tables_are_made_once_and_checked_after() {
     let described: Value = serde_json::from_str(&office.done("tables describe --json")).unwrap();
     assert_eq!(described["tables"][1]["table"], "Groups");
     assert_eq!(described["tables"][0]["point_in_time_recovery"], true);
+}
+
+#[test]
+fn a_table_that_takes_its_time_is_waited_for_and_that_is_said() {
+    let emulator = Emulator::start();
+    let since = Mutex::new(None);
+    let proxy = Proxy::start(&emulator.url(), move |request| {
+        let mut since = since.lock().unwrap();
+        let is_new = since.is_some_and(|since: Instant| since.elapsed() < Duration::from_secs(6));
+        match operation(request) {
+            "CreateTable" if since.is_none() => {
+                *since = Some(Instant::now());
+                None
+            }
+            "DescribeTable" if is_new => {
+                let table = json!({"TableName": "Users", "TableStatus": "CREATING"});
+                Some(Reply::json(200, &json!({"Table": table})))
+            }
+            _ => None,
+        }
+    });
+    let office = Office::new("wait", &proxy.url());
+    let (status, out, err) = office.run("tables create --no-backups");
+    assert_eq!((status, out.lines().count()), (0, 2), "{out}{err}");
+    assert!(err.contains("table \"Users\" is being made, for 5 s now"), "{err}");
+    assert!(serde_json::from_str::<Value>(&office.done("tables policy reader --json")).is_ok());
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! its name, its keys and its disabled keys.
 
 mod shown;
+mod stored;
 
 use super::desk::{Desk, Told, failed, name, read};
 use super::user;
@@ -16,8 +17,9 @@ use crate::error::{Error, ErrorKind, Table, exit, printable};
 use crate::table;
 use crate::table::edit::{Change, Stored, Written};
 
+use shown::list;
 pub(super) use shown::{known_as, lines, values};
-use shown::{list, named};
+use stored::{already, find, has_all, has_none, is_same, leaving, told, unknown};
 
 /// The attribute with the keys that hosts take.
 pub(super) const KEYS: &str = "SSHPublicKeys";
@@ -48,6 +50,15 @@ impl Desk {
                 Ok(given) if !given.is_empty() => name(&given),
                 _ => Err(Error::new(ErrorKind::Usage, "there is no $USER in the environment; name the user")),
             },
+        }
+    }
+
+    /// Whose keys, and the keys. Who is named by AWS alone may not know by what name.
+    async fn keys_of(&self, who: &Who) -> Result<(Name, Stored), Error> {
+        let name = self.who(who).await?;
+        match self.keys(&name).await {
+            Err(error) if *who == Who::Me => Err(error.context(format!("AWS knows the caller as {name}"))),
+            item => Ok((name, item?)),
         }
     }
 
@@ -87,8 +98,7 @@ async fn add(desk: &Desk, who: &Who, file: &Source, expires: Option<&str>, writi
     if let Some(date) = until {
         keys = keys.iter().map(|key| expiring(key, date)).collect::<Result<_, _>>()?;
     }
-    let name = desk.who(who).await?;
-    let item = desk.keys(&name).await?;
+    let (name, item) = desk.keys_of(who).await?;
     let mut new = Vec::new();
     let mut old = Vec::new();
     for key in &keys {
@@ -143,8 +153,7 @@ async fn add(desk: &Desk, who: &Who, file: &Source, expires: Option<&str>, writi
 }
 
 async fn disable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
-    let name = desk.who(&chosen.who).await?;
-    let item = desk.keys(&name).await?;
+    let (name, item) = desk.keys_of(&chosen.who).await?;
     let lines = find(&item, KEYS, &name, &chosen.key)?;
     if lines.is_empty() {
         already(&item, DISABLED, &name, &chosen.key, "disabled")?;
@@ -166,8 +175,7 @@ async fn disable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
 }
 
 async fn enable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
-    let name = desk.who(&chosen.who).await?;
-    let item = desk.keys(&name).await?;
+    let (name, item) = desk.keys_of(&chosen.who).await?;
     let lines = find(&item, DISABLED, &name, &chosen.key)?;
     if lines.is_empty() {
         already(&item, KEYS, &name, &chosen.key, "enabled")?;
@@ -187,8 +195,7 @@ async fn enable(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
 }
 
 async fn delete(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
-    let name = desk.who(&chosen.who).await?;
-    let item = desk.keys(&name).await?;
+    let (name, item) = desk.keys_of(&chosen.who).await?;
     let enabled = find(&item, KEYS, &name, &chosen.key)?;
     let (attribute, lines) = match enabled.is_empty() {
         false => (KEYS, enabled),
@@ -209,67 +216,6 @@ async fn delete(desk: &Desk, chosen: &Chosen) -> Result<u8, Error> {
         log::warn!("that was the last key of {name}");
     }
     Ok(exit::DONE)
-}
-
-/// Takes these lines out of a set, if all are in it.
-fn leaving(name: &Name, attribute: &'static str, lines: &[String]) -> Change {
-    let change = Change::of(Table::Users, name).deleting(attribute, lines.to_vec());
-    lines.iter().fold(change, |change, line| change.containing(attribute, line))
-}
-
-/// The stored lines of the key with this fingerprint or comment. There are several when the key is there with other
-/// options or another comment as well: each of them lets it in.
-fn find(item: &Stored, attribute: &str, name: &Name, wanted: &str) -> Result<Vec<String>, Error> {
-    let print = |line: &str| PublicKey::of_file_line(line.as_bytes()).map(|key| key.fingerprint());
-    let is_wanted = |line: &&String| {
-        let key = PublicKey::of_file_line(line.as_bytes());
-        key.is_some_and(|key| key.fingerprint() == wanted || (!wanted.is_empty() && key.comment() == wanted))
-    };
-    let found: Vec<&String> = item.texts(attribute).iter().filter(is_wanted).collect();
-    let Some(first) = found.first().and_then(|line| print(line)) else { return Ok(Vec::new()) };
-    if found.iter().any(|line| print(line).as_ref() != Some(&first)) {
-        return Err(failed(format!(
-            "{name} has {} keys called \"{}\"; give the fingerprint, as 'ddum key list {name}' shows it",
-            found.len(),
-            printable(wanted)
-        )));
-    }
-    let mut lines = item.texts(attribute).to_vec();
-    lines.retain(|line| is_same(line, &first));
-    lines.sort_unstable();
-    Ok(lines)
-}
-
-/// `+SHA256:… (laptop) +SHA256:… (desk)`.
-fn told(lines: &[String], sign: &str) -> String {
-    lines.iter().map(|line| format!("{sign}{}", named(line))).collect::<Vec<_>>().join(" ")
-}
-
-fn already(item: &Stored, attribute: &str, name: &Name, wanted: &str, state: &str) -> Result<(), Error> {
-    match find(item, attribute, name, wanted)?.first() {
-        Some(line) => {
-            log::info!("{} of {name} is {state} already", named(line));
-            Ok(())
-        }
-        None => Err(unknown(name, wanted)),
-    }
-}
-
-fn unknown(name: &Name, wanted: &str) -> Error {
-    let wanted = printable(wanted);
-    failed(format!("{name} has no key \"{wanted}\"; 'ddum key list {name}' shows those there are"))
-}
-
-fn has_all(item: &Stored, attribute: &str, lines: &[String]) -> bool {
-    lines.iter().all(|line| item.texts(attribute).contains(line))
-}
-
-fn has_none(item: &Stored, attribute: &str, lines: &[String]) -> bool {
-    !lines.iter().any(|line| item.texts(attribute).contains(line))
-}
-
-fn is_same(line: &str, fingerprint: &str) -> bool {
-    PublicKey::of_file_line(line.as_bytes()).is_some_and(|key| key.fingerprint() == fingerprint)
 }
 
 /// The key with an option that ends it on `date`. Without a time zone, which sshd before 9.1 does not know.

@@ -11,8 +11,7 @@ use crate::cli::user::Form;
 use crate::error::{Error, exit, printable};
 
 pub(super) async fn list(desk: &Desk, who: &Who, form: Form) -> Result<u8, Error> {
-    let name = desk.who(who).await?;
-    let item = desk.keys(&name).await?;
+    let (name, item) = desk.keys_of(who).await?;
     if form == Form::Json {
         say::json(&json!({"user": name.as_str(), "keys": values(item.texts(KEYS)),
                           "disabled_keys": values(item.texts(DISABLED))}))?;
