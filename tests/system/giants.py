@@ -2,8 +2,8 @@
 
     giants.py BINARY FIXTURE DIRECTORY
 
-Every table is served page by page as DynamoDB would, 1 MB of items a page, and synced into a tree of its own. The figures
-are those of the whole process.
+Every table is served page by page as DynamoDB would, 1 MB of items a page, and synced into a tree of its own. The
+figures are those of the whole process.
 """
 
 import base64

@@ -2,11 +2,11 @@
 
     power.py BINARY FIXTURE DIRECTORY [--seconds N] [--random N] [--seed N]
 
-Few kernels of test machines can lose writes (dm-log-writes, dm-flakey), so this replays them: each scenario is run once
-under strace, every change of the tree becomes an operation on a model (a directory entry, a file's bytes, a file's owner
-and mode), and every fsync, fdatasync and syncfs says which operations it put on disk. The model keeps to what POSIX
-promises and to nothing that some file system adds: syncing a file does not sync its name. At the end of the trace the
-model must be the tree that the run left, or the trace was not understood and the test fails.
+Few kernels of test machines can lose writes (dm-log-writes, dm-flakey), so this replays them: each scenario is run
+once under strace, every change of the tree becomes an operation on a model (a directory entry, a file's bytes, a
+file's owner and mode), and every fsync, fdatasync and syncfs says which operations it put on disk. The model keeps to
+what POSIX promises and to nothing that some file system adds: syncing a file does not sync its name. At the end of the
+trace the model must be the tree that the run left, or the trace was not understood and the test fails.
 
 A crash after any operation then leaves, with all that had been synced by then:
   dropped   nothing else;
@@ -17,7 +17,8 @@ A crash after any operation then leaves, with all that had been synced by then:
             rename. What was to be removed may then be there again, or belong to root: it is not counted as stray.
 
 Each state is put into a tree: the account files must be whole, and new in the order of their renames, keys and homes
-old or new, pwck and grpck have nothing new to say, and the next sync ends with the wanted state and leaves no stray file.
+old or new, pwck and grpck have nothing new to say, and the next sync ends with the wanted state and leaves no stray
+file.
 """
 
 import argparse
@@ -131,7 +132,7 @@ def put(listed, tree):
         elif what == "file":
             at.write_bytes(value)
         elif what == "link":
-            Path(str(tree) + value).hardlink_to(at) if at.exists() else at.hardlink_to(str(tree) + value)
+            at.hardlink_to(str(tree) + value)
         elif what == "meta":
             trees.settle(at, *value)
 

@@ -103,12 +103,14 @@ class Soak:
         config |= {"full_update_period": 3600, "metrics_file": "/run/ddum.prom"}
         (self.area / "config").write_text(json.dumps(config))
         (self.area / "config").chmod(0o600)
-        command = [self.options.binary, "-f", "-v", "-c", self.area / "config", "--root", self.tree, "-p", "/run/ddum.pid"]
+        command = [self.options.binary, "-f", "-v", "-c", self.area / "config", "--root", self.tree]
+        command += ["-p", "/run/ddum.pid"]
         # A client reads the machine's certificates for each update, most of its time here, where none is asked for.
         (self.area / "certificates").mkdir()
         surroundings = os.environ | {"SSL_CERT_DIR": str(self.area / "certificates")}
         surroundings.pop("SSL_CERT_FILE", None)
-        self.daemon = subprocess.Popen(command, env=surroundings, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.daemon = subprocess.Popen(command, env=surroundings, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                       stderr=subprocess.STDOUT)
         self.reader = threading.Thread(target=self.read_log, daemon=True)
         self.reader.start()
         self.started = time.monotonic()

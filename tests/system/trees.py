@@ -297,7 +297,8 @@ def scenarios(bench):
 def attributes(path):
     """The extended attributes of a file, as a tuple that sorts."""
     try:
-        return tuple(sorted((name, os.getxattr(path, name, follow_symlinks=False)) for name in os.listxattr(path, follow_symlinks=False)))
+        names = os.listxattr(path, follow_symlinks=False)
+        return tuple(sorted((name, os.getxattr(path, name, follow_symlinks=False)) for name in names))
     except OSError:
         return ()
 
