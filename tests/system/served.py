@@ -2,7 +2,6 @@
 
     served.py squash DIRECTORY MOUNTPOINT   root is nobody there, as on an NFS server with root_squash
     served.py hang DIRECTORY MOUNTPOINT     from the moment that the file MOUNTPOINT.hang exists, nothing is answered
-    served.py lock DIRECTORY MOUNTPOINT     another machine holds every lock, until MOUNTPOINT.free exists
 
 It needs /dev/fuse and Debian's python3-fusepy, so it is for /usr/bin/python3. It runs until it is killed.
 """
@@ -118,10 +117,15 @@ class Served(fuse.Operations):
         found = os.statvfs(path)
         return {key: getattr(found, key) for key in ["f_bsize", "f_frsize", "f_blocks", "f_bfree", "f_bavail", "f_namemax"]}
 
-    def lock(self, path, fh, cmd, lock):
-        while mode == "lock" and not os.path.exists(mountpoint + ".free"):
-            time.sleep(0.1)
-        return 0
 
-
-fuse.FUSE(Served(), mountpoint, foreground=True, allow_other=True, nothreads=mode != "lock", use_ino=True, attr_timeout=0, entry_timeout=0)
+fuse.FUSE(
+    Served(),
+    mountpoint,
+    foreground=True,
+    allow_other=True,
+    # Who acts as others does so alone.
+    nothreads=True,
+    use_ino=True,
+    attr_timeout=0,
+    entry_timeout=0,
+)
