@@ -46,6 +46,7 @@ jq -n '[{Name: "people", GID: 2000}, {Name: "large", GID: 2001, Members: [range(
   scan_file >"$root/srv/groups.json"
 ddum "${tables[@]}" sync
 expect "5,000 users in one group" 0
+same "where no nscd and no sssd runs, nothing is said of them" "" "$(grep -iE 'nscd|sss' "$work/stderr" || true)"
 echo "# it took $took ms"
 same "getent has all members" 5000 "$(in_root getent group large | cut -d: -f4 | tr , '\n' | grep -c '^member')"
 for each in 0 2500 4999; do
