@@ -19,8 +19,8 @@ const KEYS: [&str; 2] = [
 /// In every password and secret here, so that one search finds each leak.
 const MARK: &str = "plantedmarker";
 
-/// How long the users fight.
-const FIGHT: Duration = Duration::from_secs(15);
+/// How long the users fight; `DDUM_HOSTILE_SECONDS` says otherwise.
+const FIGHT: u64 = 15;
 
 /// Twice the bound of one step in one home, and what the rest of an update takes on a busy machine.
 const LONGEST: Duration = Duration::from_secs(20);
@@ -156,8 +156,9 @@ fn users_who_fight_an_update_gain_nothing_and_keep_nobody_waiting() {
     .map(|(what, (name, uid))| tree.fighter(name, uid, what))
     .collect();
 
+    let fight_for = std::env::var("DDUM_HOSTILE_SECONDS").map_or(FIGHT, |seconds| seconds.parse().unwrap());
     let (started, mut runs) = (Instant::now(), 0);
-    while started.elapsed() < FIGHT {
+    while started.elapsed() < Duration::from_secs(fight_for) {
         runs += 1;
         let key = KEYS[runs % 2];
         tree.users(&all, key, "");

@@ -1,9 +1,12 @@
 //! The `.lock` files of shadow-utils: `/etc/passwd.lock` and its like.
 //!
 //! We make none. Whoever makes them holds `/etc/.pwd.lock` as well, and a `.lock` file that survives a kill blocks
-//! every tool once its number is another process's. But one that lives is honoured.
+//! every tool once its number is another process's. But one that lives is honoured. Of what killed programs left, the
+//! new files that never got their names included, one is told once.
 
+use std::collections::BTreeSet;
 use std::io::Read;
+use std::sync::{Mutex, PoisonError};
 
 use rustix::io::Errno;
 
@@ -16,7 +19,11 @@ const LONGEST: u64 = 31;
 /// How much later than the file its process may seem to have started: /proc counts in seconds and ticks.
 const CLOCK_SLACK: u64 = 2;
 
-/// Looks at the `.lock` files of `names`. What is stale is left alone, and named in the answer.
+/// What was told of already, by its directory's path, its name, inode and time.
+static TOLD: Mutex<BTreeSet<(String, u64, i64, u64)>> = Mutex::new(BTreeSet::new());
+
+/// Looks at the `.lock` files of `names`, under the lock that their makers hold. What is stale is left alone, and named
+/// in the answer the first time that this process meets it.
 ///
 /// # Errors
 /// [`ErrorKind::Busy`] when a process that lives holds one.
@@ -33,12 +40,25 @@ pub(super) fn honour<'n>(etc: &Dir, names: impl IntoIterator<Item = &'n str>) ->
                 return Err(Error::new(ErrorKind::Busy, message));
             }
             Ok(Holder::Stale(why)) => {
-                notes.push(format!("{} is stale ({why}); left alone, it may keep other programs out", path.display()));
+                let note = format!("{} is stale ({why}); left alone, it may keep other programs out", path.display());
+                notes.push((lock, note));
             }
-            Err(errno) => notes.push(format!("{} cannot be read ({errno}); left alone", path.display())),
+            Err(errno) => notes.push((lock, format!("{} cannot be read ({errno}); left alone", path.display()))),
         }
+        // What shadow-utils writes before it renames; the lock is ours, so nobody is at it.
+        let unfinished = format!("{name}+");
+        let note =
+            format!("{} was left by a program that did not end well; left alone", etc.path(&unfinished).display());
+        notes.push((unfinished, note));
     }
-    Ok(notes)
+    Ok(notes.into_iter().filter(|(name, _)| is_news(etc, name)).map(|(_, note)| note).collect())
+}
+
+/// Whether the file is there and was not told of.
+fn is_news(etc: &Dir, name: &str) -> bool {
+    let Ok(stat) = etc.stat_child(name) else { return false };
+    let key = (etc.path(name).display().to_string(), stat.st_ino, stat.st_mtime, stat.st_mtime_nsec);
+    TOLD.lock().unwrap_or_else(PoisonError::into_inner).insert(key)
 }
 
 enum Holder {
@@ -97,6 +117,7 @@ mod tests {
             tree.write("etc/group.lock", text.as_bytes());
             let notes = honour(&etc, ["passwd", "group"]).unwrap_or_else(|e| panic!("{text:?}: {e}"));
             assert_eq!(notes.len(), 1, "{text:?}: {notes:?}");
+            assert_eq!(honour(&etc, ["group"]).unwrap(), [""; 0], "{text:?} is told of again");
             assert_eq!(tree.read("etc/group.lock"), text.as_bytes());
         }
         for text in [format!("{alive}\0"), format!("{alive}"), format!("{alive}\n")] {
@@ -116,5 +137,25 @@ mod tests {
         assert_eq!(honour(&etc, ["passwd"]).unwrap().len(), 1);
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn what_a_killed_program_left_is_told_of_once_and_stays() {
+        let tree = Tree::new();
+        let etc = tree.etc();
+        for name in ["passwd+", "shadow+"] {
+            tree.write(&format!("etc/{name}"), b"left");
+        }
+        let notes = honour(&etc, ["passwd", "shadow", "group"]).unwrap();
+        assert_eq!(notes.len(), 2, "{notes:?}");
+        assert!(
+            notes[0].ends_with("/etc/passwd+ was left by a program that did not end well; left alone"),
+            "{notes:?}"
+        );
+        assert_eq!(honour(&etc, ["passwd", "shadow", "group"]).unwrap(), [""; 0]);
+        // Another one of the same name is news.
+        tree.age("etc/passwd+", 60);
+        assert_eq!(honour(&etc, ["passwd", "shadow", "group"]).unwrap().len(), 1);
+        assert_eq!(tree.read("etc/shadow+"), b"left");
     }
 }

@@ -8,7 +8,7 @@
 source "$(dirname -- "$0")/lib.sh"
 begin "$@"
 
-seconds=${DDUM_BESIDE_SECONDS:-40}
+seconds=${DDUM_BESIDE_SECONDS:-30}
 people=(commented aged hashed changed edited grouped locked)
 for each in "${people[@]}"; do
   in_root useradd --no-create-home "$each"

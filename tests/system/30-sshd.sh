@@ -4,6 +4,8 @@
 # shellcheck disable=SC2016 # The variables in single quotes are jq's, or those of a shell in the root.
 # shellcheck source=lib.sh
 source "$(dirname -- "$0")/lib.sh"
+# shellcheck source=logins.sh
+source "$here/logins.sh"
 begin "$@"
 
 mkdir "$work/keys"
@@ -12,46 +14,7 @@ for each in alice laptop bob host; do
 done
 public() { echo "$(<"$work/keys/$1.pub")"; }
 
-mkdir -p "$root/run/sshd"
-options=(-o ListenAddress=127.0.0.1 -o PidFile=none -o PasswordAuthentication=no -o KbdInteractiveAuthentication=no
-  -o LogLevel=VERBOSE -o StrictModes=yes)
-# Newer releases shut out an address that fails too often, which is what this test does.
-if in_root /usr/sbin/sshd -T -o PerSourcePenalties=no >/dev/null 2>&1; then
-  options+=(-o PerSourcePenalties=no)
-fi
-for use_pam in yes no; do
-  port=22001
-  [[ $use_pam == yes ]] || port=22002
-  serve "sshd-pam-$use_pam" "$port" "${enter[@]}" /usr/sbin/sshd -D -e -p "$port" -o UsePAM="$use_pam" "${options[@]}"
-done
-
-# login PORT USER KEY: prints what `id` says over there.
-login() {
-  ssh -F none -i "$work/keys/$3" -p "$1" -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes \
-    -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ConnectTimeout=10 \
-    "$2@127.0.0.1" id -un </dev/null 2>"$work/ssh-said"
-}
-
-gets_in() {
-  local port
-  for port in 22001 22002; do
-    same "$1 (UsePAM $( ((port == 22001)) && echo yes || echo no))" "$2" "$(login "$port" "$2" "$3" || cat "$work/ssh-said")"
-  done
-}
-
-kept_out() {
-  local port said
-  for port in 22001 22002; do
-    if said=$(login "$port" "$2" "$3"); then
-      fail "$1 (port $port): logged in as $said"
-    else
-      # Refused by sshd, not by a server that has gone away.
-      one_of "$1 (UsePAM $( ((port == 22001)) && echo yes || echo no))" \
-        "$(grep -o 'Permission denied\|Connection closed' "$work/ssh-said" | head -n 1)" "Permission denied" "Connection closed"
-      true_that "sshd is still there" listening "$port"
-    fi
-  done
-}
+start_sshd
 
 # The harness itself: an account made by the release's own tools.
 in_root useradd --create-home --shell /bin/sh --password '*' host

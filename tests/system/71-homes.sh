@@ -123,14 +123,14 @@ umount "$root/home/full-at" "$root/home/ro-at"
 
 # --- File systems that a program serves
 if [[ -c /dev/fuse ]]; then
-  # served MODE: starts it at /home/MODE, with a home for user MODE in it.
+  # served MODE [UID]: starts it at /home/MODE, with a home for user MODE in it; as that user's own.
   served() {
     install -d "$work/served/$1" "$root/home/$1"
     furnish "$1" "$work/served/$1/$1"
-    /usr/bin/python3 "$here/served.py" "$1" "$work/served/$1" "$root/home/$1" >"$work/served.log" 2>&1 </dev/null &
+    setpriv --ruid="${2:-0}" /usr/bin/python3 "$here/served.py" "$1" "$work/served/$1" "$root/home/$1" >"$work/served.log" 2>&1 </dev/null &
     server=$!
     servers+=("$server")
-    soon 10 mountpoint -q "$root/home/$1" || die "no file system at /home/$1: $(tail -n 3 "$work/served.log")"
+    soon 10 grep -q " $root/home/$1 " /proc/self/mountinfo || die "no file system at /home/$1: $(tail -n 3 "$work/served.log")"
   }
   served squash
   no "root is nobody on that file system" ls "$root/home/squash/squash"
@@ -167,6 +167,21 @@ if [[ -c /dev/fuse ]]; then
   expect "when it answers again, all is well" 0
   same "and the key arrives there too" "$(<"$work/keys/1.pub")" "$(grep -v '^#' "$work/served/hang/hang/.ssh/authorized_keys")"
   umount "$root/home/hang"
+  stop_server "$server"
+
+  # A user's own is for the user alone: the kernel asks for the real user id too, which stays root's, and so refuses
+  # what would hang.
+  id_of own
+  served own "$id"
+  : >"$root/home/own.hang"
+  people 2 own=/home/own/own
+  ddum "${tables[@]}" sync
+  expect "a file system that a user mounted is refused" 3
+  has "which is named" "$out" "! home own: "
+  true_that "at once ($took ms)" test "$took" -lt 4000
+  others 2
+  rm "$root/home/own.hang"
+  umount "$root/home/own"
   stop_server "$server"
 else
   echo "NOT CHECKED: file systems served by a program (root squash, one that never answers): there is no /dev/fuse"

@@ -1,8 +1,8 @@
 """A file system that a program serves, as sshfs, or a machine, as NFS: it shows a directory, and can misbehave.
 
     served.py squash DIRECTORY MOUNTPOINT   root is nobody there, as on an NFS server with root_squash
-    served.py hang DIRECTORY MOUNTPOINT     from the moment that the file MOUNTPOINT.hang exists, nothing is answered
-    served.py lock DIRECTORY MOUNTPOINT     another machine holds every lock, until MOUNTPOINT.free exists
+    served.py hang DIRECTORY MOUNTPOINT     while the file MOUNTPOINT.hang exists, nothing is answered
+    served.py own DIRECTORY MOUNTPOINT      as hang, mounted by its real user for nobody else
 
 It needs /dev/fuse and Debian's python3-fusepy, so it is for /usr/bin/python3. It runs until it is killed.
 """
@@ -31,7 +31,7 @@ def caller():
 
 def answered(call):
     def wrapped(self, path, *rest):
-        while mode == "hang" and os.path.exists(mountpoint + ".hang"):
+        while mode in ("hang", "own") and os.path.exists(mountpoint + ".hang"):
             time.sleep(0.1)
         caller()
         return call(self, source + path, *rest)
@@ -118,10 +118,15 @@ class Served(fuse.Operations):
         found = os.statvfs(path)
         return {key: getattr(found, key) for key in ["f_bsize", "f_frsize", "f_blocks", "f_bfree", "f_bavail", "f_namemax"]}
 
-    def lock(self, path, fh, cmd, lock):
-        while mode == "lock" and not os.path.exists(mountpoint + ".free"):
-            time.sleep(0.1)
-        return 0
 
-
-fuse.FUSE(Served(), mountpoint, foreground=True, allow_other=True, nothreads=mode != "lock", use_ino=True, attr_timeout=0, entry_timeout=0)
+fuse.FUSE(
+    Served(),
+    mountpoint,
+    foreground=True,
+    allow_other=mode != "own",
+    # Who acts as others does so alone.
+    nothreads=True,
+    use_ino=True,
+    attr_timeout=0,
+    entry_timeout=0,
+)
