@@ -369,7 +369,7 @@ fn the_program_takes_the_keys_that_the_documents_name() {
     // What is shipped changes no default.
     let (shipped, _) = config(shipped, path).unwrap();
     assert_eq!(format!("{shipped:?}"), format!("{:?}", ddum::config::Config::default()));
-    for example in FORMAT.split("\n.Bd -literal ").skip(1) {
+    for example in FORMAT.split("\n.Bd -literal").skip(1) {
         let example = between(example, "\n", "\n.Ed");
         assert_eq!(config(example.as_bytes(), path).unwrap().1, Vec::<String>::new(), "{example}");
     }
