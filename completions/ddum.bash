@@ -18,25 +18,25 @@ _ddum_options() {
       options+=' --group --no-group --gshadow --no-gshadow'
       options+=' --user-table --users-table --group-table --groups-table'
       ;;
-    'tables create') options='--tag --no-backups --no-protection --dry-run' ;;
+    'tables create') options='--tag --no-backups --no-protection --dry-run --json' ;;
     'tables describe') options='--json' ;;
-    'tables policy') options='--account' ;;
+    'tables policy') options='--account --json' ;;
     'user list') options='--expired --without-keys --group --uid-range --json' ;;
     'user show') options='--json' ;;
-    'user add') options="$user --group --groups --key --uid-range --dry-run" ;;
-    'user set') options="$user --unset --dry-run" ;;
-    'user expire' | 'user delete') options='--yes --dry-run' ;;
-    'user enable') options='--dry-run' ;;
+    'user add') options="$user --group --groups --key --uid-range --dry-run --json" ;;
+    'user set') options="$user --unset --dry-run --yes --json" ;;
+    'user expire' | 'user delete') options='--yes --dry-run --json' ;;
+    'user enable') options='--dry-run --json' ;;
     'group list' | 'group show') options='--json' ;;
-    'group add') options="$group --dry-run" ;;
-    'group set') options="$group --unset --dry-run" ;;
-    'group join') options='--as-administrators --dry-run' ;;
-    'group leave') options='--as-administrators --yes --dry-run' ;;
-    'group delete') options='--yes --dry-run' ;;
+    'group add') options="$group --dry-run --json" ;;
+    'group set') options="$group --unset --dry-run --yes --json" ;;
+    'group join') options='--as-administrators --dry-run --json' ;;
+    'group leave') options='--as-administrators --yes --dry-run --json' ;;
+    'group delete') options='--yes --dry-run --json' ;;
     'key list') options='--me-from-env --json' ;;
-    'key add') options='--me-from-env --expires --dry-run' ;;
-    'key disable' | 'key delete') options='--me-from-env --yes --dry-run' ;;
-    'key enable') options='--me-from-env --dry-run' ;;
+    'key add') options='--me-from-env --expires --dry-run --json' ;;
+    'key disable' | 'key delete') options='--me-from-env --yes --dry-run --json' ;;
+    'key enable') options='--me-from-env --dry-run --json' ;;
     *) options='' ;;
   esac
 }

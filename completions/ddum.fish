@@ -101,7 +101,7 @@ for name in ddum dynamodb-user-manager dynamodb-user-export
     complete -c $name -n '__ddum_at tables create' -l no-backups -d 'Without point-in-time recovery'
     complete -c $name -n '__ddum_at tables create' -l no-protection -d 'Without deletion protection'
     complete -c $name -n '__ddum_at tables create' -l dry-run -d 'Print what would be made; make nothing'
-    complete -c $name -n '__ddum_at tables describe' -l json -d 'Print for programs'
+    complete -c $name -n '__ddum_at tables create describe policy' -l json -d 'Print for programs'
     complete -c $name -n '__ddum_at tables policy' -l account -x -d 'The AWS account'
 
     complete -c $name -n '__ddum_at user' -a 'list show add set expire enable delete'
@@ -110,7 +110,7 @@ for name in ddum dynamodb-user-manager dynamodb-user-export
     complete -c $name -n '__ddum_at user list' -l without-keys -d 'Who has no key'
     complete -c $name -n '__ddum_at user list add' -l uid-range -x -d 'Where to find or to look for UIDs'
     complete -c $name -n '__ddum_at user list add' -l group -x -a '(__fish_complete_groups)' -d 'The primary group'
-    complete -c $name -n '__ddum_at user list show' -l json -d 'Print for programs'
+    complete -c $name -n '__ddum_at user list show add set expire enable delete' -l json -d 'Print for programs'
     complete -c $name -n '__ddum_at user add set' -l uid -x -a auto -d 'The UID'
     complete -c $name -n '__ddum_at user add set' -l gid -x -d 'The GID of the primary group'
     complete -c $name -n '__ddum_at user add set' -l real-name -x -d 'The real name'
@@ -128,26 +128,26 @@ for name in ddum dynamodb-user-manager dynamodb-user-export
     complete -c $name -n '__ddum_at user set' -l unset -x -d 'Take away an attribute' -a 'RealName Home Shell Password
         LastPasswordChangeDate PasswordAgeMinDays PasswordAgeMaxDays PasswordWarnDays PasswordDisableDays
         AccountExpireDate'
-    complete -c $name -n '__ddum_at user expire delete' -s y -l yes -d 'Do not ask'
+    complete -c $name -n '__ddum_at user set expire delete' -s y -l yes -d 'Do not ask'
     complete -c $name -n '__ddum_at user add set expire enable delete' -l dry-run -d 'Write nothing'
 
     complete -c $name -n '__ddum_at group' -a 'list show add set join leave delete'
     complete -c $name -n '__ddum_at group list show set join leave delete' -a '(__fish_complete_groups)'
     complete -c $name -n '__ddum_at group join leave' -a '(__fish_complete_users)'
-    complete -c $name -n '__ddum_at group list show' -l json -d 'Print for programs'
+    complete -c $name -n '__ddum_at group list show add set join leave delete' -l json -d 'Print for programs'
     complete -c $name -n '__ddum_at group add set' -l gid -x -d 'The GID'
     complete -c $name -n '__ddum_at group add set' -l members -x -a '(__fish_complete_users)' -d 'All members'
     complete -c $name -n '__ddum_at group add set' -l administrators -x -a '(__fish_complete_users)' -d 'All of them'
     complete -c $name -n '__ddum_at group add set' -l password-hash-stdin -d 'A crypt(5) hash is on standard input'
     complete -c $name -n '__ddum_at group set' -l unset -x -a 'Password Administrators Members' -d 'Take away'
     complete -c $name -n '__ddum_at group join leave' -l as-administrators -d 'As administrators, not as members'
-    complete -c $name -n '__ddum_at group leave delete' -s y -l yes -d 'Do not ask'
+    complete -c $name -n '__ddum_at group set leave delete' -s y -l yes -d 'Do not ask'
     complete -c $name -n '__ddum_at group add set join leave delete' -l dry-run -d 'Write nothing'
 
     complete -c $name -n '__ddum_at key' -a 'list add disable enable delete'
     complete -c $name -n '__ddum_at key list add disable enable delete' -a '(__fish_complete_users)'
     complete -c $name -n '__ddum_at key add' -F
-    complete -c $name -n '__ddum_at key list' -l json -d 'Print for programs'
+    complete -c $name -n '__ddum_at key list add disable enable delete' -l json -d 'Print for programs'
     complete -c $name -n '__ddum_at key list add disable enable delete' -l me-from-env -d 'The user that $USER names'
     complete -c $name -n '__ddum_at key add' -l expires -x -d 'Until when sshd takes the keys'
     complete -c $name -n '__ddum_at key disable delete' -s y -l yes -d 'Do not ask'
