@@ -356,7 +356,7 @@ fn check_doubts_shared_ids_weak_kinds_of_keys_and_careless_settings_of_sshd() {
     for doubt in [
         "UID 1700 is shared by other, twin\n",
         "GID 1700 is shared by pair, twins\n",
-        "a DSA key is weak, and sshd refuses it unless it is told otherwise\n",
+        "a DSA key is weak; an old sshd refuses it unless it is told otherwise, a new one always\n",
         "user aged: PasswordAgeMaxDays without Password locks a key login out once that age is reached\n",
         "user bare: neither a key nor a password, so no way to log in\n",
         "sshd: StrictModes is no, so a file that others can write opens a login too\n",
