@@ -141,7 +141,9 @@ impl PublicKey {
                 warnings.push(format!("an RSA key of {bits} bits is weak, and many systems refuse it"));
             }
             ("ssh-dss", _) => {
-                warnings.push("a DSA key is weak; an old sshd refuses it unless it is told otherwise, a new one always".into());
+                warnings.push(
+                    "a DSA key is weak; an old sshd refuses it unless it is told otherwise, a new one always".into(),
+                );
             }
             (other, None) if !blob::KNOWN.contains(&other) => {
                 warnings
