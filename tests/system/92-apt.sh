@@ -278,8 +278,8 @@ same_file "the configuration stays" "$work/cfg" "$config"
 true_that "so does what it managed" test -s "$root/var/lib/ddum/ledger.json"
 apt purge -y ddum
 expect "the package is purged" 0
-for each in "$config" "$config.dpkg-dist" "$root/var/lib/ddum" "$root/run/ddum"; do
-  no "${each#"$root"} is gone" test -e "$each"
+for each in /etc/dynamodb-user-manager.cfg /etc/dynamodb-user-manager.cfg.dpkg-dist /var/lib/ddum /run/ddum; do
+  no "$each is gone" inside test -e "$each"
 done
 accounts >"$work/after"
 same_file "no account, home or key was touched" "$work/before" "$work/after"

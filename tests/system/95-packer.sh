@@ -21,11 +21,11 @@ packed() {
 }
 # What a bake leaves of itself in the machine, beside its accounts.
 litter() {
-  find "$root/tmp" "$root/var/tmp" "$root/root" "$root/home/baker" -mindepth 1 \
-    -not -path '*/systemd-private-*' -not -path '*/.ssh*' -not -name '.*-unix' -not -name '.bash*' -not -name .profile
-  find "$root/var/lib/apt/lists" "$root/var/cache/apt/archives" -type f -not -name lock
-  find "$root/run" -xdev -path '*ddum*' -not -path '*/systemd/*'
-  find "$root/usr/sbin" -name 'policy-rc.d*'
+  inside find /tmp /var/tmp /root /home/baker -mindepth 1 -not -path '*/systemd-private-*' -not -path '*/.ssh*' \
+    -not -name '.*-unix' -not -name '.bash*' -not -name .profile
+  inside find /var/lib/apt/lists /var/cache/apt/archives -type f -not -name lock
+  inside find /run -xdev -path '*ddum*' -not -path '/run/systemd/*'
+  inside find /usr/sbin -name 'policy-rc.d*'
 }
 
 # --- The tables, and a snapshot of them
@@ -102,7 +102,13 @@ jq '. + {aws_secret_key: "examplesecret"}' "$work/ddum.cfg" >"$work/wrong.cfg"
 run packed build -color=false "${host[@]}" -var config="$work/wrong.cfg" "$top/packer/host.pkr.hcl"
 true_that "so do credentials in it" test "$status" != 0
 has "which are named" "$out" "holds AWS keys"
-same "a bake that failed leaves no upload" "" "$(find "$root/tmp" -name '*ddum*')"
+echo '[{"Name": "mallory", "UID": 0, "GID": 4000}]' | scan_file >"$work/refused.json"
+run packed build -color=false "${host[@]}" -var users="$work/refused.json" "$top/packer/host.pkr.hcl"
+true_that "so does an item of the snapshot that is refused" test "$status" != 0
+has "which is named" "$out" "! user mallory"
+same "a bake that failed leaves no upload" "" "$(inside find /tmp -name '*ddum*')"
+# Packer itself leaves its copy of a script that failed.
+inside find /tmp -name 'script_*.sh' -delete
 
 run packed build -color=false "${host[@]}" "$top/packer/host.pkr.hcl"
 expect "packer build over ssh" 0
@@ -120,7 +126,7 @@ same "and is all of its state" "/var/lib/ddum/ledger.json" "$(inside find /var/l
 no "no metrics of the bake are left" test -e "$root/var/lib/ddum-metrics.prom"
 same "no upload, list, package or report is left" "" "$(litter)"
 same "no host key is left" "" "$(find "$root/etc/ssh" -name 'ssh_host_*')"
-no "no credential is left" grep -rqs -e examplesecret -e AKIDEXAMPLE "$root/etc" "$root/root" "$root/home" "$root/var" "$root/tmp"
+no "no credential is left" inside grep -rqs -e examplesecret -e AKIDEXAMPLE /etc /root /home /var /tmp
 
 # --- The first boot, with tables that cannot be reached yet
 halt
