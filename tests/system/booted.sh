@@ -1,4 +1,4 @@
-# shellcheck shell=bash
+# shellcheck shell=bash disable=SC2154 # What is not set here lib.sh sets.
 # Sourced after lib.sh by tests that boot their root with its own systemd, in a container on the test's network.
 
 # boot STATE: starts the root, returns when it is `running`, or in the other state; `inside` is then the way in.
