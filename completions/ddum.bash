@@ -20,7 +20,7 @@ _ddum_options() {
       ;;
     'tables create') options='--tag --no-backups --no-protection --dry-run --json' ;;
     'tables describe') options='--json' ;;
-    'tables policy') options='--account' ;;
+    'tables policy') options='--account --json' ;;
     'user list') options='--expired --without-keys --group --uid-range --json' ;;
     'user show') options='--json' ;;
     'user add') options="$user --group --groups --key --uid-range --dry-run --json" ;;

@@ -101,7 +101,7 @@ for name in ddum dynamodb-user-manager dynamodb-user-export
     complete -c $name -n '__ddum_at tables create' -l no-backups -d 'Without point-in-time recovery'
     complete -c $name -n '__ddum_at tables create' -l no-protection -d 'Without deletion protection'
     complete -c $name -n '__ddum_at tables create' -l dry-run -d 'Print what would be made; make nothing'
-    complete -c $name -n '__ddum_at tables create describe' -l json -d 'Print for programs'
+    complete -c $name -n '__ddum_at tables create describe policy' -l json -d 'Print for programs'
     complete -c $name -n '__ddum_at tables policy' -l account -x -d 'The AWS account'
 
     complete -c $name -n '__ddum_at user' -a 'list show add set expire enable delete'
