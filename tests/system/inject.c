@@ -70,7 +70,7 @@ static const struct call {
 	{ SYS_read, "read", READS | FD },
 	{ SYS_getdents64, "getdents64", READS | FD },
 #ifdef __x86_64__
-	{ SYS_open, "open", PATH },
+	{ SYS_open, "open", CREATES | PATH },
 	{ SYS_creat, "creat", PATH },
 	{ SYS_chown, "chown", PATH },
 	{ SYS_lchown, "lchown", PATH },
@@ -143,9 +143,10 @@ static int concerns(pid_t tid, const struct call *call, const uint64_t *args, in
 		struct open_how how = { 0 };
 		if (call->nr == SYS_openat2)
 			peek(tid, args[2], &how, sizeof how);
-		flags = call->nr == SYS_openat2 ? how.flags : args[2];
+		flags = call->nr == SYS_openat2 ? how.flags : args[call->kind & PATH ? 1 : 2];
 		int creates = flags & (O_CREAT | O_TRUNC);
-		if (reads ? creates || (int)args[0] == AT_FDCWD : !creates)
+		int anywhere = call->kind & PATH || (int)args[0] == AT_FDCWD;
+		if (reads ? creates || anywhere : !creates)
 			return 0;
 	} else if (reads != !!(call->kind & READS)) {
 		return 0;
