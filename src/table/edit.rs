@@ -145,18 +145,7 @@ impl Tables {
             .set_expression_attribute_names(expressions.names())
             // Never more: who may change nothing but his keys may see nothing else.
             .return_values(ReturnValue::UpdatedNew);
-        let doing = self.doing(&UPDATE, change.table);
-        for _ in 0..MEETINGS {
-            match request.clone().send().await {
-                Ok(_) => return Ok(Written::Done),
-                Err(error) if code(&error) == Some("ConditionalCheckFailedException") => {
-                    return Ok(Written::Conflict(0));
-                }
-                Err(error) if code(&error) == Some("TransactionConflictException") => pause().await,
-                Err(error) => return Err(not_done(&doing, &error)),
-            }
-        }
-        Err(doing.error(ErrorKind::Unreachable, "other writers are at the same item again and again"))
+        settled(&self.doing(&UPDATE, change.table), async || request.clone().send().await).await
     }
 
     /// Deletes an item, if these attributes are still as they were.
@@ -176,19 +165,24 @@ impl Tables {
             .condition_expression(&expressions.condition)
             .set_expression_attribute_values(expressions.values())
             .set_expression_attribute_names(expressions.names());
-        let doing = self.doing(&DELETE, before.table);
-        for _ in 0..MEETINGS {
-            match request.clone().send().await {
-                Ok(_) => return Ok(Written::Done),
-                Err(error) if code(&error) == Some("ConditionalCheckFailedException") => {
-                    return Ok(Written::Conflict(0));
-                }
-                Err(error) if code(&error) == Some("TransactionConflictException") => pause().await,
-                Err(error) => return Err(not_done(&doing, &error)),
-            }
-        }
-        Err(doing.error(ErrorKind::Unreachable, "other writers are at the same item again and again"))
+        settled(&self.doing(&DELETE, before.table), async || request.clone().send().await).await
     }
+}
+
+/// Sends the write of one item until nobody else is at it.
+async fn settled<T, E: std::error::Error + ProvideErrorMetadata + 'static>(
+    doing: &Doing<'_>,
+    send: impl AsyncFn() -> Result<T, SdkError<E, HttpResponse>>,
+) -> Result<Written, Error> {
+    for _ in 0..MEETINGS {
+        match send().await {
+            Ok(_) => return Ok(Written::Done),
+            Err(error) if code(&error) == Some("ConditionalCheckFailedException") => return Ok(Written::Conflict(0)),
+            Err(error) if code(&error) == Some("TransactionConflictException") => pause().await,
+            Err(error) => return Err(not_done(doing, &error)),
+        }
+    }
+    Err(doing.error(ErrorKind::Unreachable, "other writers are at the same item again and again"))
 }
 
 /// Less than a third of a second, so that two who met do not meet again.

@@ -1,6 +1,6 @@
 //! The accounts of a host, read to be exported.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use super::super::update::{STATE_LIMIT, today};
@@ -39,12 +39,12 @@ pub(super) fn records(options: &Options, export: &Export) -> Result<(Vec<(Record
         if !users.is_empty() {
             report.notes.push("the users are not of this host, so they are exported without SSH keys".to_owned());
         }
-        BTreeMap::new()
+        BTreeSet::new()
     };
     let users = users.iter().map(|user| {
         // A host takes the keys of an expired account away, so that it has none says nothing.
         let taken_away = user.keys.is_empty() && user.is_expired(which.today);
-        let keys = keys_known.contains_key(user.name.as_str()) && !taken_away;
+        let keys = keys_known.contains(user.name.as_str()) && !taken_away;
         (Record::user(user, files.shadow.is_some(), keys), told_user(user, files.shadow.is_some()))
     });
     let groups = groups.iter().map(|group| (Record::group(group, files.gshadow.is_some()), told_group(group)));
@@ -78,7 +78,7 @@ fn lines<E: Entry>(root: &Root, part: &Part, name: &str) -> Result<Option<Lines<
 }
 
 /// Gives the users their keys. The names in the answer are those whose keys are known, be it that there are none.
-fn read_keys(root: &Root, users: &mut [User], report: &mut Report) -> Result<BTreeMap<String, ()>, Error> {
+fn read_keys(root: &Root, users: &mut [User], report: &mut Report) -> Result<BTreeSet<String>, Error> {
     let homes: Vec<HomeOf<'_>> =
         users.iter().map(|u| HomeOf { uid: u.uid.get(), gid: u.gid.get(), home: u.home.as_str() }).collect();
     // Who has no home of his own has no keys there either.
@@ -87,7 +87,7 @@ fn read_keys(root: &Root, users: &mut [User], report: &mut Report) -> Result<BTr
         homes.into_iter().zip(users.iter()).filter(|(_, user)| has_home(user)).map(|(home, _)| home).collect();
     let looks = host::look_at_homes(root, &asked, &Stop::default())?;
     let mut looks = looks.into_iter();
-    let mut known = BTreeMap::new();
+    let mut known = BTreeSet::new();
     for user in users.iter_mut() {
         let look = if has_home(user) { looks.next().unwrap_or_default() } else { HomeLook::default() };
         let name = user.name.as_str().to_owned();
@@ -103,7 +103,7 @@ fn read_keys(root: &Root, users: &mut [User], report: &mut Report) -> Result<BTr
             report.notes.push(format!("user {name}: .ssh/authorized_keys2 is not exported; hosts write one file"));
         }
         user.keys = parse_keys(&name, &look.keys.unwrap_or_default(), report);
-        known.insert(name, ());
+        known.insert(name);
     }
     Ok(known)
 }
