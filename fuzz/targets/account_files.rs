@@ -21,6 +21,7 @@ fn holds<E: Entry>(file: &[u8], entry: &E) {
         assert_eq!(parsed.find(each.name()), Found::Entry(each));
     }
     let found = parsed.find(entry.name());
+    let is_clear = !matches!(found, Found::Unclear { .. });
     let changes = parsed.set(entry);
     assert_eq!(parsed.is_changed(), changes);
     parsed.verify().unwrap();
@@ -35,9 +36,20 @@ fn holds<E: Entry>(file: &[u8], entry: &E) {
         }
         Found::Entry(old) => {
             assert_eq!(after.len(), before.len());
-            let differing = before.iter().zip(&after).filter(|(old, new)| old != new).count();
-            assert_eq!(differing, usize::from(old != *entry));
+            let mut differing = before.iter().zip(&after).filter(|(old, new)| old != new);
+            if let Some((line, _)) = differing.next() {
+                assert!(line.starts_with(format!("{}:", old.name()).as_bytes()), "{}", line.escape_ascii());
+            }
+            assert!(differing.next().is_none());
+            assert_eq!(before != after, old != *entry);
         }
+    }
+    // What is written is what was meant, and who reads it finds nothing left to do.
+    if is_clear {
+        let mut again = Lines::<E>::parse(bytes.clone()).unwrap();
+        assert!(matches!(again.find(entry.name()), Found::Entry(there) if there == *entry));
+        assert!(!again.set(entry));
+        assert_eq!(again.to_bytes(), bytes);
     }
 }
 

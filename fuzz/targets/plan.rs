@@ -1,4 +1,5 @@
-//! Any four files, a few accounts: the plan can be written, is told, and is empty the second time. Files are parted by
+//! Any four files, a few accounts: the plan can be written, is told, leaves every other line as it is, and is empty the
+//! second time. Files are parted by
 //! a byte of 255; the first byte chooses the policy.
 #![no_main]
 
@@ -37,6 +38,14 @@ fn group(name: &str, gid: u32, members: &[&str]) -> Group {
     }
 }
 
+/// The lines of everybody but `named`, as they stand.
+fn others<'a>(file: &'a [u8], named: &[&str]) -> Vec<&'a [u8]> {
+    let text = file.strip_suffix(b"\n").unwrap_or(file);
+    let name = |line: &'a [u8]| line.split(|&byte| byte == b':').next().unwrap_or_default();
+    let lines = text.split(|&byte| byte == b'\n');
+    lines.filter(|line| !named.iter().any(|each| each.as_bytes() == name(line)) && !line.is_empty()).collect()
+}
+
 fuzz_target!(|bytes: &[u8]| {
     let Some((&choice, rest)) = bytes.split_first() else { return };
     let files: Vec<&[u8]> = rest.splitn(4, |&byte| byte == 255).collect();
@@ -67,6 +76,13 @@ fuzz_target!(|bytes: &[u8]| {
     databases.shadow.verify().unwrap();
     databases.group.verify().unwrap();
     databases.gshadow.as_ref().map_or(Ok(()), Lines::verify).unwrap();
+    let gshadow = databases.gshadow.as_ref().map(Lines::to_bytes);
+    for (at, new) in [databases.passwd.to_bytes(), databases.shadow.to_bytes()].iter().enumerate() {
+        assert!(others(&file(at), &["alice", "bob", "root"]) == others(new, &["alice", "bob", "root"]));
+    }
+    for (at, new) in [databases.group.to_bytes(), gshadow.unwrap_or_default()].iter().enumerate() {
+        assert!(others(&file(at + 2), &["people", "wheel", "a"]) == others(new, &["people", "wheel", "a"]));
+    }
     let mut again = Databases::parse(
         databases.passwd.to_bytes(),
         databases.shadow.to_bytes(),
