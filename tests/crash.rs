@@ -49,18 +49,29 @@ fn no_core_file_may_hold_the_memory() {
     std::fs::copy(env!("CARGO_BIN_EXE_ddum"), &program).unwrap();
     // Waiting for its tables on standard input. The kernel gives /proc/PID to root when the process may not be dumped;
     // one that may belongs to its user.
-    let mut child = Command::new(&program)
-        .arg("--root")
-        .arg(&tree)
-        .args(["--users", "-", "--groups", "/dev/null", "sync", "--dry-run"])
-        .uid(2001)
-        .gid(2001)
-        .stdin(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+    let start = || {
+        Command::new(&program)
+            .arg("--root")
+            .arg(&tree)
+            .args(["--users", "-", "--groups", "/dev/null", "sync", "--dry-run"])
+            .uid(2001)
+            .gid(2001)
+            .stdin(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+    };
+    let until = Instant::now() + Duration::from_secs(60);
+    let mut child = loop {
+        match start() {
+            Ok(child) => break child,
+            // What the test beside this one is just starting still has the descriptor that the copy was written by.
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            Err(error) => panic!("{error}"),
+        }
+    };
     let environ = format!("/proc/{}/environ", child.id());
-    let until = Instant::now() + Duration::from_secs(10);
     let owner = || std::fs::metadata(&environ).unwrap().uid();
     while owner() != 0 && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(20));

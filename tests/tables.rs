@@ -189,7 +189,7 @@ fn an_answer_without_end_is_given_up_before_it_fills_the_memory() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(75), "{:?}: {said}", output.status);
     assert!(said.contains("accounts left as they were") && said.contains("32 MiB"), "{said}");
-    assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(300), "{:?}", started.elapsed());
     assert_eq!(host.files(), before);
 }
 
@@ -219,7 +219,7 @@ fn a_missing_table_and_a_wrong_endpoint_are_told_in_time() {
     let started = Instant::now();
     let (status, _, err) = host.sync();
     assert!(status == 75 && err.contains("accounts left as they were"), "{status} {err}");
-    assert!(started.elapsed() < Duration::from_secs(30));
+    assert!(started.elapsed() < Duration::from_secs(120));
     assert_eq!(host.files(), before);
 }
 
