@@ -109,8 +109,15 @@ pub(super) struct Pool {
 }
 
 enum State {
-    Idle,
-    Busy { job: usize, place: Arc<str>, since: Instant },
+    /// Between two jobs, or not begun yet.
+    Idle {
+        since: Instant,
+    },
+    Busy {
+        job: usize,
+        place: Arc<str>,
+        since: Instant,
+    },
     Abandoned,
     Ended,
 }
@@ -131,7 +138,7 @@ impl Hand {
     pub(super) fn check(&self) -> Result<(), String> {
         match *lock(&self.state) {
             State::Abandoned => Err("given up, the home answered too late".to_owned()),
-            State::Idle | State::Busy { .. } | State::Ended => Ok(()),
+            State::Idle { .. } | State::Busy { .. } | State::Ended => Ok(()),
         }
     }
 
@@ -208,6 +215,7 @@ impl Pool {
                     Pace::Ready => ready += 1,
                     Pace::Slow => slow += 1,
                     Pace::Gone => {}
+                    Pace::Lost => lost += 1,
                     Pace::Overdue(index) => {
                         lost += 1;
                         let answer = if stopped.is_some() { Answer::Stopped } else { Answer::Silent };
@@ -236,7 +244,12 @@ impl Pool {
         let mut state = lock(hand);
         match &*state {
             State::Ended | State::Abandoned => Pace::Gone,
-            State::Idle => Pace::Ready,
+            // A thread that was started may panic before it is ours, where memory is short: it never takes a job.
+            State::Idle { since } if since.elapsed() >= limit => {
+                *state = State::Abandoned;
+                Pace::Lost
+            }
+            State::Idle { .. } => Pace::Ready,
             State::Busy { job, place, since } => {
                 let age = since.elapsed();
                 if age >= limit {
@@ -264,7 +277,7 @@ impl Pool {
         J: Send + 'static,
         R: Send + 'static,
     {
-        let state = Arc::new(Mutex::new(State::Idle));
+        let state = Arc::new(Mutex::new(State::Idle { since: Instant::now() }));
         let (queue, work) = (Arc::clone(queue), Arc::clone(work));
         let (answers, bell) = (Arc::clone(&board.answers), board.bell.clone());
         let (left_behind, switches, own) = (self.left_behind.clone(), self.switches, Arc::clone(&state));
@@ -281,7 +294,7 @@ impl Pool {
                 left_behind.answered(&place);
                 // A thread that could not take its own ids again must do nothing more.
                 let goes_on = hand.actor.is_itself();
-                *state = if goes_on { State::Idle } else { State::Ended };
+                *state = if goes_on { State::Idle { since: Instant::now() } } else { State::Ended };
                 drop(state);
                 lock(&answers).push((job, answer));
                 if !goes_on {
@@ -303,14 +316,19 @@ enum Pace {
     Ready,
     Slow,
     Overdue(usize),
+    Lost,
     Gone,
 }
 
 /// The next job, noted in the thread's state before it can hang.
 fn take<J>(queue: &Queue<J>, state: &Mutex<State>) -> Option<(usize, Arc<str>, J)> {
     let mut queue = lock(queue);
+    let mut state = lock(state);
+    if matches!(*state, State::Abandoned) {
+        return None;
+    }
     let next = queue.pop_front();
-    *lock(state) = match &next {
+    *state = match &next {
         Some((job, place, _)) => State::Busy { job: *job, place: Arc::clone(place), since: Instant::now() },
         None => State::Ended,
     };
