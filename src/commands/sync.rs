@@ -98,12 +98,18 @@ impl Updater {
         self.stop.check()?;
         let (root, config, stop) = (Arc::clone(&self.root), Arc::clone(&self.config), self.stop.clone());
         // From here on nothing is awaited: the files are written by one thread that nobody can cancel half way.
-        tokio::task::spawn_blocking(move || {
+        let (sender, receiver) = tokio::sync::oneshot::channel();
+        let work = move || {
             let applied = Update { root: &root, config: &config, stop: &stop, today, dry_run }.apply(&scan);
-            (scan, applied)
-        })
-        .await
-        .map_err(|e| Error::new(ErrorKind::Internal, format!("the update stopped in the middle: {e}")))
+            // Nobody waits for it any more after a stop.
+            let _ = sender.send((scan, applied));
+        };
+        // Not spawn_blocking, which panics where the system has no thread to give.
+        std::thread::Builder::new().name("update".to_owned()).spawn(work).map_err(|why| {
+            let what = format!("cannot start the thread of the update: {why}; accounts left as they were");
+            Error::new(ErrorKind::File, what)
+        })?;
+        receiver.await.map_err(|_| Error::new(ErrorKind::Internal, "the update stopped in the middle"))
     }
 
     /// All items of both tables, or an error: half a table is never used.
