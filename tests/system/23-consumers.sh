@@ -23,7 +23,7 @@ mkdir -p "$root/run/nscd" "$root/var/cache/nscd"
 sed -i 's/^\(\s*check-files\s\+\S\+\s\+\)yes/\1no/' "$root/etc/nscd.conf"
 "${enter[@]}" /usr/sbin/nscd -F >"$work/nscd.log" 2>&1 </dev/null &
 servers+=($!)
-within "nscd runs" 10 test -S "$root/run/nscd/socket"
+within "nscd runs" 60 test -S "$root/run/nscd/socket"
 no "alice is not there" in_root getent passwd alice
 no "nor is the group" in_root getent group people
 no "nor is unseen" in_root getent passwd unseen
@@ -32,8 +32,8 @@ no "nscd remembers what is not there" in_root getent passwd unseen
 wish alice
 ddum "${tables[@]}" sync
 expect "a sync beside nscd" 0
-within "getent sees the new user within 1 s" 1 in_root getent passwd alice
-within "and the new group" 1 in_root getent group people
+within "getent sees the new user, long before 20 s are over" 10 in_root getent passwd alice
+within "and the new group" 10 in_root getent group people
 same "no word of trouble with it" "" "$(grep -i nscd "$work/stderr" || true)"
 stop_server "${servers[-1]}"
 rm -f "$root/run/nscd/socket"
@@ -79,7 +79,7 @@ wish alice newcomer
 run in_root prlimit --as=600000000 /usr/sbin/ddum "${tables[@]}" sync
 one_of "a sync over that" "$status" 0 3
 echo "# it took $took ms"
-true_that "in bounded time" test "$took" -lt 30000
+true_that "in bounded time" test "$took" -lt 120000
 same "the new user is there" 1 "$(grep -c '^newcomer:' "$root/etc/passwd")"
 same_file "the rest is what it was" "$work/large" <(grep -v '^newcomer:' "$root/etc/passwd")
 cp "$work/etc-before/passwd" "$root/etc/passwd"
