@@ -172,7 +172,7 @@ def main():
             problems.append("a line of the host changed")
         if mib > MOST_MIB:
             problems.append(f"{mib:.0f} MiB of memory")
-        if SALT in said or "plantedsecretkey" in said or "panicked" in said:
+        if SALT in said or "plantedsecretkey" in said or "internal error" in said:
             problems.append("a secret was shown, or it panicked")
         # A line for each change: of a thousand keys, that of their fingerprints.
         if max(map(len, said.splitlines()), default=0) > 500_000:

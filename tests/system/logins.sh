@@ -25,7 +25,7 @@ start_sshd() {
 # login PORT USER KEY: prints what `id` says over there, or what the key's own command says.
 login() {
   ssh -F none -i "$work/keys/$3" -p "$1" -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes \
-    -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ConnectTimeout=10 \
+    -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o LogLevel=ERROR -o ConnectTimeout=60 \
     "$2@127.0.0.1" id -un </dev/null 2>"$work/ssh-said"
 }
 

@@ -237,6 +237,14 @@ class Case:
             time.sleep(0.1)
         return time.monotonic() - started
 
+    def reports(self):
+        until = time.monotonic() + 300
+        while not (self.tree / "run/ddum/status.json").exists():
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.1)
+        return True
+
     def content(self):
         return {str(path): path.read_bytes() for path in sorted(self.tree.rglob("*"))
                 if path.is_file() and path.relative_to(self.tree).parts[0] != "run"}
@@ -251,9 +259,9 @@ class Case:
 
     def run(self):
         problems = []
-        if self.wait_for("/bin/sh", 60) is None:
+        # The report is the last that an update writes.
+        if self.wait_for("/bin/sh", 300) is None or not self.reports():
             return [f"no first update: {self.log.read_text()[-500:]}"], "", 0
-        time.sleep(1)
         before, cpu = self.content(), self.used()
         self.resolve(False)
         self.server.set(True)
@@ -271,7 +279,7 @@ class Case:
         self.server.set(False)
         # The pauses double: the one that it is in may be as long as all before it, and half as long again. Before that
         # a page may have to be given up.
-        took = self.wait_for("/bin/dash", 60 + 1.6 * self.options.seconds)
+        took = self.wait_for("/bin/dash", 180 + 1.6 * self.options.seconds)
         if took is None:
             problems.append(f"it does not recover: {self.log.read_text()[-500:]}")
         if asked > MOST_REQUESTS:
@@ -285,7 +293,7 @@ class Case:
             problems.append(f"it ends with {self.daemon.returncode}")
         text = self.log.read_text()
         problems += [f"a secret in the log: {line[:60]}" for line in text.splitlines() if any(s in line for s in SECRETS)]
-        if "panicked" in text:
+        if "internal error" in text:
             problems.append("it panicked")
         if "update failed" not in text and not self.trouble.startswith(PATIENT):
             problems.append("it said nothing")

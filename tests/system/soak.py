@@ -196,7 +196,7 @@ class Soak:
 
     def wait_for_the_last(self):
         _, shells, members = self.versions[self.turn % VERSIONS]
-        until = time.monotonic() + 20
+        until = time.monotonic() + 120
         while time.monotonic() < until:
             passwd = [line.split(":") for line in (self.tree / "etc/passwd").read_text().splitlines()]
             group = [line for line in (self.tree / "etc/group").read_text().splitlines() if line.startswith("people:")]
@@ -210,11 +210,14 @@ class Soak:
 
     def judge(self):
         problems = self.wait_for_the_last()
-        time.sleep(0.5)
+        # The accounts are there before the homes are done, and the summary comes after them.
+        until = time.monotonic() + 60
+        while self.log["summaries"] < self.turn - self.refused and time.monotonic() < until:
+            time.sleep(0.05)
         self.daemon.send_signal(signal.SIGTERM)
-        if self.daemon.wait(10) != 0:
+        if self.daemon.wait(60) != 0:
             problems.append(f"it ends with {self.daemon.returncode}")
-        self.reader.join(10)
+        self.reader.join(60)
         took = time.monotonic() - self.started
         quarter = max(1, len(self.samples) // 4)
         early, late = self.samples[quarter : 2 * quarter], self.samples[-quarter:]
