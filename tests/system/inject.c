@@ -3,7 +3,8 @@
  *
  *     inject REPORT CLASS N ACTION COMMAND...
  *
- * CLASS  change: calls that change a file system; read: opens, reads and listings below the tree.
+ * CLASS  change: calls that change a file system; read: opens, reads and listings below the tree; thread: calls that
+ *        start a thread or a process; memory: calls that ask for memory.
  * N      which of these calls, counted over all threads from 1; 0 for none (all are reported then).
  * ACTION kill: the process is gone before the call; short: one byte is written; E28: the call fails with errno 28;
  *        S28: this call and all later ones of the class do.
@@ -34,7 +35,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CREATES = 1, FD = 2, AT = 4, PATH = 8, WRITES = 16, READS = 32 };
+enum { CREATES = 1, FD = 2, AT = 4, PATH = 8, WRITES = 16, READS = 32, THREADS = 64, MEMORY = 128 };
 
 static const struct call {
 	int nr;
@@ -69,7 +70,14 @@ static const struct call {
 	{ SYS_sendfile, "sendfile", FD },
 	{ SYS_read, "read", READS | FD },
 	{ SYS_getdents64, "getdents64", READS | FD },
+	{ SYS_clone, "clone", THREADS },
+	{ SYS_clone3, "clone3", THREADS },
+	{ SYS_mmap, "mmap", MEMORY },
+	{ SYS_mremap, "mremap", MEMORY },
+	{ SYS_brk, "brk", MEMORY },
 #ifdef __x86_64__
+	{ SYS_fork, "fork", THREADS },
+	{ SYS_vfork, "vfork", THREADS },
 	{ SYS_open, "open", CREATES | PATH },
 	{ SYS_creat, "creat", PATH },
 	{ SYS_chown, "chown", PATH },
@@ -134,11 +142,19 @@ static void name_of(pid_t tid, int fd, char *to, size_t size)
 }
 
 /* What the call is about, or 0 when it is none of the class. */
-static int concerns(pid_t tid, const struct call *call, const uint64_t *args, int reads, char *what, size_t size)
+static int concerns(pid_t tid, const struct call *call, const uint64_t *args, int class, char *what, size_t size)
 {
 	char dir[2048] = "", path[1024] = "";
 	uint64_t flags = 0;
+	int reads = class == READS;
 
+	if ((call->kind | class) & (THREADS | MEMORY)) {
+		/* A file that is mapped is the loader's. */
+		if (!(call->kind & class) || (call->nr == SYS_mmap && (int)args[4] != -1))
+			return 0;
+		snprintf(what, size, "%s", call->name);
+		return 1;
+	}
 	if (call->kind & CREATES) {
 		struct open_how how = { 0 };
 		if (call->nr == SYS_openat2)
@@ -214,7 +230,10 @@ int main(int count, char **words)
 		return 125;
 	}
 	FILE *report = fopen(words[1], "we");
-	int reads = !strcmp(words[2], "read");
+	int class = !strcmp(words[2], "read")   ? READS
+		    : !strcmp(words[2], "thread") ? THREADS
+		    : !strcmp(words[2], "memory") ? MEMORY
+						  : 0;
 	long wanted = atol(words[3]), seen = 0;
 	const char *action = words[4];
 
@@ -256,7 +275,7 @@ int main(int count, char **words)
 			const struct call *call = calls;
 			while (call < calls + CALLS && (uint64_t)call->nr != info.seccomp.nr)
 				call++;
-			if (call < calls + CALLS && concerns(tid, call, info.seccomp.args, reads, what, sizeof what)) {
+			if (call < calls + CALLS && concerns(tid, call, info.seccomp.args, class, what, sizeof what)) {
 				seen++;
 				int hit = seen == wanted || (*action == 'S' && wanted && seen > wanted);
 				int is_write = !!(call->kind & WRITES);

@@ -127,7 +127,7 @@ def base(bench, tree):
 
 
 def run(command, **more):
-    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60, **more)
+    done = subprocess.run(command, capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=300, **more)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -207,7 +207,7 @@ class Scenario:
         place.fill(self.template)
         place.wants(wanted)
         self.calls = {}
-        for group in ["change", "read"]:
+        for group in ["change", "read", "thread", "memory"]:
             place.fill(self.template)
             report = place.path / "calls"
             counting = [bench.inject, report, group, 0, "count"] if bench.inject else []
