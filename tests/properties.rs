@@ -316,7 +316,10 @@ fn ids<E: Entry>(lines: &Lines<E>) -> Vec<u32> {
 
 /// The same cases every time, so that a change is judged by itself; PROPTEST_RNG_SEED and PROPTEST_CASES ask for others.
 fn seed() -> RngSeed {
-    RngSeed::Fixed(std::env::var("PROPTEST_RNG_SEED").map_or(20_261_122, |text| text.parse().unwrap()))
+    let seed = std::env::var("PROPTEST_RNG_SEED").map_or(20_261_122, |text| text.parse().unwrap());
+    // Shown where a test fails, or with --nocapture.
+    eprintln!("PROPTEST_RNG_SEED={seed}");
+    RngSeed::Fixed(seed)
 }
 
 proptest! {

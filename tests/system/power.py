@@ -1,6 +1,6 @@
 """Power loss: what a disk may hold after ddum's system calls up to any point, judged state by state.
 
-    power.py BINARY FIXTURE DIRECTORY [--seconds N] [--random N] [--seed N]
+    power.py BINARY FIXTURE DIRECTORY [--seconds N] [--random N] [--seed N] [--leave-out]
 
 Few kernels of test machines can lose writes (dm-log-writes, dm-flakey), so this replays them: each scenario is run
 once under strace, every change of the tree becomes an operation on a model (a directory entry, a file's bytes, a
@@ -15,6 +15,8 @@ A crash after any operation then leaves, with all that had been synced by then:
   random    such a first part, and of each file any of its states, and bytes cut anywhere;
   torn      each name, owner and file of its own, as of a file system that keeps no order and may do one half of a
             rename. What was to be removed may then be there again, or belong to root: it is not counted as stray.
+
+With --leave-out the test tries itself: each sync in its turn counts for nothing, and then there must be harm.
 
 Each state is put into a tree: the account files must be whole, and new in the order of their renames, keys and homes
 old or new, pwck and grpck have nothing new to say, and the next sync ends with the wanted state and leaves no stray
@@ -176,6 +178,40 @@ def judge(place, scenario, kind, known):
     return problems
 
 
+def leave_out(place, scenario, known, rng, options):
+    """Which syncs of a traced run are needed: without one of them, some state that it allows is harmful."""
+    def model_without(sync):
+        place.fill(scenario.template)
+        tracing = Tracing(place.tree)
+        tracing.model.left_out = sync
+        return tracing.read(place)
+
+    whole = Disk(model_without(None))
+    allowed = {hash(str(whole.build(whole.state(*case), None))) for case in whole.crashes(rng, options.random)}
+    needed, spare = 0, Counter()
+    for sync, told in enumerate(whole.model.syncs):
+        disk, more = Disk(model_without(sync)), {}
+        for case in disk.crashes(rng, options.random):
+            state = disk.state(*case)
+            key = hash(str(disk.build(state, None)))
+            # A torn disk may hold anything that was not synced: what it says of one sync is said of all.
+            if key not in allowed and case[0] != "torn":
+                more.setdefault(key, (case[0], state))
+        states = sorted(more.values(), key=lambda each: ["dropped", "ordered", "zeros", "random"].index(each[0]))
+        for kind, state in states[:60]:
+            disk.build(state, place.tree)
+            place.wants(scenario.wanted)
+            if judge(place, scenario, kind, known):
+                needed += 1
+                break
+        else:
+            spare[re.sub(r"[0-9a-f]{16}", "*", told.replace(str(place.tree), ""))] += 1
+    print(f"# {scenario.name}: {needed} of {len(whole.model.syncs)} syncs are needed", flush=True)
+    for told, count in spare.items():
+        print(f"#   none of the states that were tried needs {told}" + (f", {count} times" if count > 1 else ""))
+    return needed
+
+
 def main():
     arguments = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for name in ["binary", "fixture", "directory"]:
@@ -183,6 +219,7 @@ def main():
     arguments.add_argument("--seconds", type=float, default=1e9)
     arguments.add_argument("--random", type=int, default=1000, help="random crashes of each scenario")
     arguments.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    arguments.add_argument("--leave-out", action="store_true", help="try which syncs are needed, and nothing else")
     options = arguments.parse_args()
     deadline = time.monotonic() + options.seconds
     bench = trees.Bench(options.binary, None, options.fixture, options.directory)
@@ -199,15 +236,21 @@ def main():
         wrong = model.differences(place.tree)
         if wrong:
             sys.exit(f"HARM: {scenario.name}: the trace was not understood: {wrong[:5]}")
+        if options.leave_out:
+            if not leave_out(place, scenario, known[scenario.name], rng, options):
+                sys.exit(f"HARM: {scenario.name}: no sync is needed, so this test can see nothing")
+            continue
         disk, states, told = Disk(model), {}, Counter()
         for kind, point, choice in disk.crashes(rng, options.random):
             state = disk.state(kind, point, choice)
             told[kind] += 1
             states.setdefault(hash(str(disk.build(state, None))), (kind, point, state))
         shown = ", ".join(f"{count} {kind}" for kind, count in told.items())
-        print(f"# {scenario.name}: {len(model.operations)} operations, {model.syncs} syncs; crashes: {shown};"
+        print(f"# {scenario.name}: {len(model.operations)} operations, {len(model.syncs)} syncs; crashes: {shown};"
               f" {len(states)} states that differ")
         cases.append([(scenario, disk, *case) for case in states.values()])
+    if options.leave_out:
+        return
     mixed = [case for each in cases for case in each]
     # What a short run leaves out is another part each time.
     rng.shuffle(mixed)

@@ -29,7 +29,8 @@ class Model:
     def __init__(self, tree):
         self.tree = str(tree)
         self.kinds, self.initial, self.now, self.operations = {}, {}, {}, []
-        self.syncs = 0
+        # What each sync was, and the one that counts for nothing, from 0.
+        self.syncs, self.left_out = [], None
         self.root = self.adopt(self.tree, {})
 
     def adopt(self, path, seen):
@@ -80,9 +81,11 @@ class Model:
             self.set_initial(("data", inode), data)
         self.set(("entry", place[0], place[1]), inode, told)
 
-    def sync(self, before, covers):
+    def sync(self, before, covers, told):
         """A sync that began after `before` operations has come to its end."""
-        self.syncs += 1
+        self.syncs.append(told)
+        if self.left_out == len(self.syncs) - 1:
+            return
         for op in self.operations[:before]:
             if op.synced is None and covers(op.slot):
                 op.synced = len(self.operations)
@@ -120,7 +123,11 @@ class Tracing:
         command = ["strace", "-f", "-y", "-xx", "-qq", "-s", "9999999", "-e", "trace=" + ",".join(f"?{c}" for c in CALLS)]
         status, out, err = place.sync(*command, "-e", "signal=none", "-o", log)
         assert status == 0, f"{status}\n{out}{err}"
-        for line in log.read_text().splitlines():
+        return self.read(place)
+
+    def read(self, place):
+        """The same from the trace of an earlier run, for the tree as it was before that."""
+        for line in (place.path / "strace").read_text().splitlines():
             self.line(line)
         return self.model
 
@@ -261,19 +268,19 @@ class Tracing:
 
     call_renameat2 = call_renameat
 
-    def call_fsync(self, _, arguments, *__, before, **___):
+    def call_fsync(self, _, arguments, told, *__, before, **___):
         inode = self.file(arguments[0])
         if inode is not None:
-            self.model.sync(before, lambda slot: slot[1] == inode)
+            self.model.sync(before, lambda slot: slot[1] == inode, told)
 
-    def call_fdatasync(self, _, arguments, *__, before, **___):
+    def call_fdatasync(self, _, arguments, told, *__, before, **___):
         inode = self.file(arguments[0])
         if inode is not None:
-            self.model.sync(before, lambda slot: slot[1] == inode and slot[0] != "meta")
+            self.model.sync(before, lambda slot: slot[1] == inode and slot[0] != "meta", told)
 
-    def call_syncfs(self, _, arguments, *__, before, **___):
+    def call_syncfs(self, _, arguments, told, *__, before, **___):
         if self.file(arguments[0]) is not None:
-            self.model.sync(before, lambda slot: True)
+            self.model.sync(before, lambda slot: True, told)
 
 
 def split(text):
