@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use ddum::cli::{self, Command, Options};
-use ddum::commands::sync::Updater;
+use ddum::commands::sync::{Updater, event_loop};
 use ddum::commands::{check, configuration, daemon, explain, export, group, key, say, status, sync, tables, user};
 use ddum::config::Verbosity;
-use ddum::error::{Context, Error, ErrorKind, exit};
+use ddum::error::{Error, exit};
 use ddum::host;
 use ddum::logging::{self, Place};
 
@@ -70,10 +70,7 @@ fn updater(options: &Options, begin: bool) -> Result<Updater, Error> {
 }
 
 fn block_on(command: impl Future<Output = Result<u8, Error>>) -> Result<u8, Error> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context(ErrorKind::Internal, "cannot start the event loop")?;
+    let runtime = event_loop()?;
     let status = runtime.block_on(command);
     // Not dropped: that would wait for a resolver thread that still hangs in getaddrinfo(3).
     runtime.shutdown_background();

@@ -2,11 +2,15 @@
 #![expect(clippy::unwrap_used, reason = "a test that panics is a test that fails")]
 #![expect(clippy::disallowed_methods, reason = "a test makes its own files")]
 
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -386,4 +390,75 @@ fn the_next_update_comes_when_the_period_is_over() {
     assert!(soon(|| tree.has_user("bob")), "{}", tree.read("log"));
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.end(), Some(0));
+}
+
+#[test]
+fn sigterm_ends_a_daemon_whose_tables_are_files_that_hang() {
+    let tree = Tree::new("hangs");
+    std::fs::remove_file(tree.path("users.json")).unwrap();
+    // Nobody ever writes to it: open(2) waits.
+    assert!(Command::new("mkfifo").arg(tree.path("users.json")).status().unwrap().success());
+    let mut daemon = tree.foreground();
+    assert!(soon(10, || tree.logged("started") == 1), "{}", tree.read("log"));
+    let tasks = format!("/proc/{}/task", daemon.0.id());
+    let named = |task: PathBuf| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name == "ddum-scan\n");
+    let is_scanning = || std::fs::read_dir(&tasks).unwrap().any(|task| named(task.unwrap().path()));
+    assert!(soon(10, is_scanning), "{}", tree.read("log"));
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends_within(3), Some(0), "{}", tree.read("log"));
+    assert!(!tree.path("root/run/ddum.pid").exists());
+}
+
+/// A server at a free port, and what it was asked: `answer` is all that it ever says.
+fn server(answer: Option<&'static str>) -> (String, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&asked);
+    std::thread::spawn(move || {
+        let mut silent = Vec::new();
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            count.fetch_add(1, Ordering::SeqCst);
+            if let Some(answer) = answer {
+                let mut request = [0; 16 << 10];
+                let _ = stream.read(&mut request);
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 200 X\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{answer}",
+                    answer.len()
+                );
+            } else {
+                silent.push(stream);
+            }
+        }
+    });
+    (url, asked)
+}
+
+#[test]
+fn sighup_leaves_a_scan_that_hangs_for_the_one_that_is_configured_now() {
+    let tree = Tree::new("leaves");
+    let (silent, asked) = server(None);
+    let (good, _) = server(Some(r#"{"Items":[],"Count":0,"ScannedCount":0}"#));
+    let keys = r#""aws_access_key": "AKIATEST", "aws_secret_key": "TESTSECRET", "aws_region": "test-1""#;
+    let configure = |url: &str| tree.configure(&format!(r#"{keys}, "endpoint_url": "{url}""#));
+    configure(&silent);
+    let mut command = tree.ddum(&["-p", "/run/ddum.pid", "-f"]);
+    let mut daemon = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    assert!(soon(20, || asked.load(Ordering::SeqCst) > 0), "{}", tree.read("log"));
+    configure(&good);
+    daemon.signal(Signal::HUP);
+    assert!(soon(60, || tree.logged("0 users and 0 groups from tables") == 1), "{}", tree.read("log"));
+    let log = tree.read("log");
+    let at = |text: &str| log.find(text).unwrap_or_else(|| panic!("{text}: {log}"));
+    assert!(at("update left before its end") < at("configuration read again"), "{log}");
+    assert!(!log.contains("update failed"), "{log}");
+
+    configure(&silent);
+    let before = asked.load(Ordering::SeqCst);
+    daemon.signal(Signal::HUP);
+    assert!(soon(20, || asked.load(Ordering::SeqCst) > before), "{}", tree.read("log"));
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends_within(3), Some(0));
 }

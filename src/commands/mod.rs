@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod apart;
 pub mod check;
 pub mod configuration;
 pub mod daemon;

@@ -4,6 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Runtime;
+
+use super::apart::apart;
 use super::daemon::Next;
 use super::report::{Counts, Report, Verdict};
 use super::say;
@@ -11,7 +14,7 @@ use super::update::{Applied, STATE_LIMIT, Update, now, today};
 use crate::account::Day;
 use crate::cli::Options;
 use crate::config::{Config, Source};
-use crate::error::{Error, ErrorKind, exit};
+use crate::error::{Context, Error, ErrorKind, exit};
 use crate::host::{self, Root, Stop};
 use crate::table::{self, Scan, Tables};
 
@@ -40,6 +43,8 @@ pub struct Updater {
     pub source: Where,
     /// Set to end an update early.
     pub stop: Stop,
+    /// Set to leave an update that still waits for the tables; one that has begun to write goes on.
+    pub leave: Stop,
 }
 
 /// How one update ended.
@@ -77,7 +82,8 @@ impl Updater {
             (Some(users), Some(groups)) => Where::Files { users: users.clone(), groups: groups.clone() },
             _ => Where::Tables,
         };
-        Ok(Self { root: Arc::new(root), config: Arc::new(config), source, stop: Stop::default() })
+        let (root, config) = (Arc::new(root), Arc::new(config));
+        Ok(Self { root, config, source, stop: Stop::default(), leave: Stop::default() })
     }
 
     /// One update. Its report is in the status file and the metrics file when this returns; `next` is when the daemon
@@ -94,22 +100,15 @@ impl Updater {
     /// Reads the tables and brings the host in line, or only looks.
     async fn update(&self, dry_run: bool) -> Result<(Scan, Applied), Error> {
         let today = today()?;
-        let scan = stoppable(&self.stop, self.scan(today)).await?;
+        let scan = self.scan(today).await?;
         self.stop.check()?;
         let (root, config, stop) = (Arc::clone(&self.root), Arc::clone(&self.config), self.stop.clone());
         // From here on nothing is awaited: the files are written by one thread that nobody can cancel half way.
-        let (sender, receiver) = tokio::sync::oneshot::channel();
-        let work = move || {
+        apart("ddum-update", move || {
             let applied = Update { root: &root, config: &config, stop: &stop, today, dry_run }.apply(&scan);
-            // Nobody waits for it any more after a stop.
-            let _ = sender.send((scan, applied));
-        };
-        // Not spawn_blocking, which panics where the system has no thread to give.
-        std::thread::Builder::new().name("update".to_owned()).spawn(work).map_err(|why| {
-            let what = format!("cannot start the thread of the update: {why}; accounts left as they were");
-            Error::new(ErrorKind::File, what)
-        })?;
-        receiver.await.map_err(|_| Error::new(ErrorKind::Internal, "the update stopped in the middle"))
+            (scan, applied)
+        })
+        .await
     }
 
     /// All items of both tables, or an error: half a table is never used.
@@ -125,11 +124,28 @@ impl Updater {
     /// # Errors
     /// As [`scan`](Self::scan).
     pub async fn scan_watching(&self, today: Day, name: Option<&str>) -> Result<Scan, Error> {
-        let config = &self.config;
-        match &self.source {
-            Where::Tables => Tables::connect(config).await?.scan_watching(config, today, name).await,
-            Where::Files { users, groups } => table::snapshot::read_watching(users, groups, config, today, name),
-        }
+        let (config, source, name) = (Arc::clone(&self.config), self.source.clone(), name.map(str::to_owned));
+        let stops = [self.stop.clone(), self.leave.clone()];
+        // On a thread of its own, with an event loop of its own: a page takes a while to read, and a file may be on a
+        // server that does not answer, while the daemon must hear its signals and tell that it is alive.
+        let scan = apart("ddum-scan", move || {
+            let scan = async {
+                match source {
+                    Where::Tables => {
+                        Tables::connect(&config).await?.scan_watching(&config, today, name.as_deref()).await
+                    }
+                    Where::Files { users, groups } => {
+                        table::snapshot::read_watching(&users, &groups, &config, today, name.as_deref())
+                    }
+                }
+            };
+            let runtime = event_loop()?;
+            let scan = runtime.block_on(stoppable(&stops, scan));
+            runtime.shutdown_background();
+            scan
+        });
+        // Left from here too: that thread may hang where it cannot hear the wish.
+        stoppable(&[self.stop.clone(), self.leave.clone()], async { scan.await? }).await
     }
 
     fn finish(&self, scan: Option<&Scan>, mut applied: Applied, took: Duration, next: Option<Next>) -> UpdateOutcome {
@@ -198,12 +214,12 @@ impl Updater {
     }
 }
 
-/// `work`, left at once when somebody asks to stop: it only waits for the network.
-async fn stoppable<T>(stop: &Stop, work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+/// `work`, left at once when somebody asks to stop: it only waits for the tables.
+async fn stoppable<T>(stops: &[Stop], work: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
     let stopped = async {
         loop {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            if let Err(error) = stop.check() {
+            if let Some(error) = stops.iter().find_map(|stop| stop.check().err()) {
                 return error;
             }
         }
@@ -212,6 +228,17 @@ async fn stoppable<T>(stop: &Stop, work: impl Future<Output = Result<T, Error>>)
         done = work => done,
         error = stopped => Err(error),
     }
+}
+
+/// An event loop for the thread that runs it.
+///
+/// # Errors
+/// When the system has no room for another.
+pub fn event_loop() -> Result<Runtime, Error> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .context(ErrorKind::Internal, "cannot start the event loop")
 }
 
 /// Runs the command: prints the changes, sorted, and gives the exit status.

@@ -12,6 +12,7 @@ mod identity;
 pub mod ids;
 pub mod item;
 mod limit;
+mod names;
 pub mod policy;
 mod scan;
 pub mod schema;

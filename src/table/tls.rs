@@ -8,6 +8,7 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
 
+use super::names::Names;
 use crate::error::{Error, ErrorKind};
 
 /// Amazon Root CA 1 to 4 and Starfield Services Root G2: the five that <https://www.amazontrust.com/repository/>
@@ -32,7 +33,10 @@ pub(super) fn http_client() -> Result<SharedHttpClient, Error> {
         connector.set_connector_settings(settings.cloned());
         connector.set_proxy_config(Some(proxy.clone()));
         connector.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
-        connector.tls_provider(Provider::Rustls(CryptoMode::Ring)).tls_context(context.clone()).build()
+        connector
+            .tls_provider(Provider::Rustls(CryptoMode::Ring))
+            .tls_context(context.clone())
+            .build_with_resolver(Names)
     }))
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A sync is killed at, or refused, each system call that changes something: no file is damaged, no success is claimed
-# that was none, and the next sync mends the rest.
+# A sync is killed at, or refused, each system call that changes something, and each of its threads: no file is damaged,
+# no success is claimed that was none, and the next sync mends the rest.
 # suites: bookworm
 # shellcheck source=lib.sh
 source "$(dirname -- "$0")/lib.sh"
@@ -25,6 +25,10 @@ run "$python" "$here/faults.py" "$binary" "$work/inject" "$top/tests/fixtures/et
 grep -v '^HARM' <<<"$out"
 same "no fault did harm" "" "$(grep '^HARM' <<<"$out")$err"
 expect "all cases were judged" 0
+run "$python" "$here/threads.py" "$binary" "$work/inject" "$top/tests/fixtures/etc/debian" "$work/trees"
+grep -v '^HARM' <<<"$out"
+same "no thread that was refused did harm" "" "$(grep '^HARM' <<<"$out")$err"
+expect "all of them were refused once" 0
 umount "$work/trees"
 
 finish

@@ -51,7 +51,13 @@ pub(super) fn start() -> Result<(), Error> {
         Ok(child) => child,
         Err(error) => return failed(error),
     };
-    let message = first_words(&mut child);
+    let message = match first_words(&mut child) {
+        Ok(message) => message,
+        Err(error) => {
+            end(&mut child);
+            return failed(error);
+        }
+    };
     match message.as_deref().map(str::trim_end) {
         Some(READY) => Ok(()),
         Some(words) => {
@@ -65,27 +71,31 @@ pub(super) fn start() -> Result<(), Error> {
             Err(Error::new(kind, if words.is_empty() { ended } else { words.to_owned() }))
         }
         None => {
-            // Half a daemon would hold the pidfile against the next one.
-            let _ = child.kill();
-            let _ = child.wait();
+            end(&mut child);
             let patience = PATIENCE.as_secs();
             Err(Error::new(ErrorKind::Internal, format!("the daemon did not start within {patience} s and was killed")))
         }
     }
 }
 
+/// Half a daemon would hold the pidfile against the next one.
+fn end(child: &mut Child) {
+    let _ = child.kill();
+    let _ = child.wait();
+}
+
 /// What the second process says until it ends the line or its output; `None` when it says nothing in time.
-fn first_words(child: &mut Child) -> Option<String> {
-    let output = child.stdout.take()?;
+fn first_words(child: &mut Child) -> std::io::Result<Option<String>> {
+    let Some(output) = child.stdout.take() else { return Ok(None) };
     let (sender, receiver) = mpsc::channel();
     // On a thread, which may be left behind: reading has no deadline.
-    std::thread::spawn(move || {
+    std::thread::Builder::new().name("ddum-start".to_owned()).spawn(move || {
         let mut words = Vec::new();
         // What came before an error is all there is.
         let _ = BufReader::new(output.take(LONGEST)).read_until(b'\n', &mut words);
         let _ = sender.send(String::from_utf8_lossy(&words).into_owned());
-    });
-    receiver.recv_timeout(PATIENCE).ok()
+    })?;
+    Ok(receiver.recv_timeout(PATIENCE).ok())
 }
 
 /// In the second process: leaves the terminal and the directory of the first.

@@ -12,7 +12,7 @@ use crate::cli::Options;
 use crate::commands::configuration;
 use crate::commands::sync::{UpdateOutcome, Updater};
 use crate::error::ErrorKind;
-use crate::host::Notifier;
+use crate::host::{Notifier, Stop};
 use crate::logging::{self, Place};
 
 /// How long an update may take to leave its work after it was told to stop. Less than three seconds, which is what
@@ -39,7 +39,8 @@ impl Cycle {
             let next = schedule.draw(&self.updater.config, |most| fastrand::u64(0..=most));
             let (outcome, wish) = self.update(next).await;
             let wait = outcome.map_or(Duration::ZERO, |outcome| {
-                let wait = schedule.ended(outcome.error.is_some(), next);
+                let is_left = outcome.error.as_ref().is_some_and(|error| error.kind() == ErrorKind::Stopped);
+                let wait = if is_left { Duration::ZERO } else { schedule.ended(outcome.error.is_some(), next) };
                 self.tell(&outcome, wait);
                 wait
             });
@@ -60,6 +61,7 @@ impl Cycle {
     /// One update, and what was wished for meanwhile. Without an outcome, it was left behind.
     async fn update(&mut self, next: Next) -> (Option<UpdateOutcome>, Option<Wish>) {
         self.notifier.status("Updating");
+        self.updater.leave = Stop::default();
         let updater = self.updater.clone();
         let update = updater.run(Some(next));
         tokio::pin!(update);
@@ -71,9 +73,14 @@ impl Cycle {
                 outcome = &mut update => return (Some(outcome), wish),
                 later = self.signals.next() => {
                     wish = wish.max(Some(later));
-                    if later == Wish::Stop {
-                        self.updater.stop.set();
-                        return (timeout(GRACE, &mut update).await.ok(), wish);
+                    match later {
+                        Wish::Stop => {
+                            self.updater.stop.set();
+                            return (timeout(GRACE, &mut update).await.ok(), wish);
+                        }
+                        // What it waits for may be just what the new configuration mends.
+                        Wish::Reload => self.updater.leave.set(),
+                        Wish::Update => {}
                     }
                 }
                 _ = signs.tick() => {

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::configuration;
-use super::sync::Updater;
+use super::sync::{Updater, event_loop};
 use crate::cli::Options;
 use crate::config::Source;
-use crate::error::{Context, Error, ErrorKind, exit};
+use crate::error::{Context, Error, exit};
 use crate::host::{Notifier, Pidfile};
 use crate::logging::{self, Place};
 use cycle::Cycle;
@@ -49,10 +49,7 @@ fn serve(options: &Options, place: Place, pidfile: &Path) -> Result<(), Error> {
     }
     let (config, warnings) = configuration::load(&options)?;
     let updater = Updater::new(&options, config, true)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .context(ErrorKind::Internal, "cannot start the event loop")?;
+    let runtime = event_loop()?;
     // Before the pidfile: whoever finds a number in it may send it a signal.
     let signals = runtime.block_on(async { Signals::install() })?;
     // Held until the end of this function, on every way out of it.
