@@ -264,6 +264,34 @@ fn pages_that_go_round_in_a_circle_are_noticed() {
 }
 
 #[test]
+fn pages_without_items_for_ever_are_given_up() {
+    let (error, server) = error_of("Users", 2, Fault::Hollow);
+    assert_eq!(error.kind(), ErrorKind::Table);
+    assert!(error.to_string().contains("101 pages in a row came without an item"), "{error}");
+    assert_eq!(server.scans_of("Users").len(), 102);
+}
+
+#[test]
+fn an_odd_date_neither_harms_nor_stays() {
+    for date in [
+        "Fri, 31 Dec 9999 23:59:59 GMT",
+        "Thu, 01 Jan 1970 00:00:00 GMT",
+        "Mon, 01 Jan 0001 00:00:00 GMT",
+        "Mon, 01 Jan -001 00:00:00 GMT",
+        "Sat, 31 Feb 2026 99:99:99 GMT",
+        "Sun, 28 Nov 2060 00:00:00 GMT",
+        "yesterday",
+        "",
+    ] {
+        let server = two_tables().fault("Users", 2, 2, Fault::Dated(date)).start();
+        let scan = scan(&config_for(&server.url())).unwrap_or_else(|error| panic!("{date}: {error}"));
+        assert_eq!(scan.users, 4, "{date}");
+        let signed = server.requests().last().unwrap().header("x-amz-date").to_owned();
+        assert!(signed.len() == 16 && signed.starts_with("20"), "{date}: {signed}");
+    }
+}
+
+#[test]
 fn the_whole_scan_is_bounded() {
     let server = two_tables().fault("Users", 1, usize::MAX, Fault::Hang).start();
     let config = config_for(&server.url());
@@ -332,11 +360,13 @@ fn child() {
         Ok(scan) => println!("RESULT ok {} users from {}", scan.users, scan.source),
         Err(error) => println!("RESULT {:?} {error}", error.kind()),
     }
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    println!("MOST {}", most.trim().trim_end_matches(" kB"));
 }
 
-/// What [`child`] printed in an environment of these variables only, and how long it took.
-fn in_environment(variables: &[(&str, &str)]) -> (String, Duration) {
-    let start = Instant::now();
+/// What [`child`] said in an environment of these variables only.
+fn said_in_environment(variables: &[(&str, &str)]) -> String {
     let output = Command::new(env::current_exe().unwrap())
         .args(["--exact", "child", "--ignored", "--nocapture"])
         .env_clear()
@@ -345,9 +375,19 @@ fn in_environment(variables: &[(&str, &str)]) -> (String, Duration) {
         .envs(variables.iter().copied())
         .output()
         .unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let result = text.lines().find_map(|line| line.split_once("RESULT ")).map(|(_, result)| result.to_owned());
-    (result.unwrap_or_else(|| panic!("{text}\n{}", String::from_utf8_lossy(&output.stderr))), start.elapsed())
+    String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// What it said after this word.
+fn after<'a>(said: &'a str, word: &str) -> &'a str {
+    said.lines().find_map(|line| line.split_once(word)).unwrap_or_else(|| panic!("{said}")).1
+}
+
+/// How its scan ended, and how long it took.
+fn in_environment(variables: &[(&str, &str)]) -> (String, Duration) {
+    let start = Instant::now();
+    let said = said_in_environment(variables);
+    (after(&said, "RESULT ").to_owned(), start.elapsed())
 }
 
 const KEYS: [(&str, &str); 2] = [("AWS_ACCESS_KEY_ID", "AKIAENV"), ("AWS_SECRET_ACCESS_KEY", "ENVSECRET")];
@@ -506,6 +546,30 @@ fn without_credentials_the_sources_are_told_in_time() {
 
     let (result, _) = in_environment(&[("TEST_ENDPOINT", &url), ("TEST_PROFILE", "web"), KEYS[0], KEYS[1]]);
     assert!(result.contains("no AWS credentials in the profile \"web\""), "the profile shuts out the keys: {result}");
+}
+
+#[test]
+fn those_who_give_credentials_cannot_fill_the_memory_either() {
+    let server = two_tables().start();
+    let endless = HttpServer::start(|_| Reply::Endless("{\"Code\":".to_owned()));
+    let (url, evil) = (server.url(), endless.url());
+    let container = format!("{evil}/credentials");
+    let role = ("TEST_ROLE", "arn:aws:iam::123456789012:role/reader");
+    for (what, variables) in [
+        ("the instance", &[("AWS_EC2_METADATA_DISABLED", "false"), ("AWS_EC2_METADATA_SERVICE_ENDPOINT", &*evil)][..]),
+        ("the container", &[("AWS_CONTAINER_CREDENTIALS_FULL_URI", &*container)]),
+        ("STS", &[KEYS[0], KEYS[1], role, ("AWS_ENDPOINT_URL_STS", &*evil)]),
+    ] {
+        let before = endless.requests().len();
+        let said = said_in_environment(&[variables, &[("TEST_ENDPOINT", &url)]].concat());
+        let result = after(&said, "RESULT ");
+        assert!(endless.requests().len() > before, "{what}: {result}");
+        assert!(result.contains("cannot scan table"), "{what}: {result}");
+        assert!(result.contains("longer than 32 MiB") || what == "the instance", "{what}: {result}");
+        let memory: u64 = after(&said, "MOST ").parse().unwrap();
+        assert!(memory < 250_000, "{what}: {memory} kB");
+    }
+    assert_eq!(server.requests().len(), 0);
 }
 
 #[test]

@@ -171,26 +171,32 @@ fn whatever_goes_wrong_with_a_scan_leaves_the_accounts_as_they_were() {
 }
 
 #[test]
-fn an_answer_without_end_is_given_up_before_it_fills_the_memory() {
-    let pages = vec![vec![user_item("alice", 20000)], vec![user_item("bob", 20001)]];
-    let server = FaultServer::builder().pages("Users", pages).pages("Groups", vec![vec![]]);
-    let server = server.fault("Users", 2, usize::MAX, Fault::Endless).start();
-    let host = Host::new("endless", &server.url(), &json!({}));
-    let before = host.files();
-    let started = Instant::now();
-    // The kernel's word for "no more": an allocation that fails ends the program by a signal.
-    let output = Command::new("sh")
-        .args(["-c", "ulimit -v 1000000; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_ddum"), "sync", "-c"])
-        .arg(host.0.join("ddum.cfg"))
-        .arg("--root")
-        .arg(host.0.join("root"))
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(75), "{:?}: {said}", output.status);
-    assert!(said.contains("accounts left as they were") && said.contains("32 MiB"), "{said}");
-    assert!(started.elapsed() < Duration::from_secs(300), "{:?}", started.elapsed());
-    assert_eq!(host.files(), before);
+fn an_answer_that_would_fill_the_memory_or_the_stack_is_given_up_before_it_does() {
+    for (name, fault, says) in [
+        ("endless", Fault::Endless, "longer than 32 MiB"),
+        ("many", Fault::ManyValues, "more values than any page"),
+        ("deep", Fault::Deep, "deeper than any item"),
+    ] {
+        let pages = vec![vec![user_item("alice", 20000)], vec![user_item("bob", 20001)]];
+        let server = FaultServer::builder().pages("Users", pages).pages("Groups", vec![vec![]]);
+        let server = server.fault("Users", 2, usize::MAX, fault).start();
+        let host = Host::new(name, &server.url(), &json!({}));
+        let before = host.files();
+        let started = Instant::now();
+        // The kernel's word for "no more": an allocation that fails ends the program by a signal.
+        let output = Command::new("sh")
+            .args(["-c", "ulimit -v 1000000; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_ddum"), "sync", "-c"])
+            .arg(host.0.join("ddum.cfg"))
+            .arg("--root")
+            .arg(host.0.join("root"))
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(75), "{name} {:?}: {said}", output.status);
+        assert!(said.contains("accounts left as they were") && said.contains(says), "{name}: {said}");
+        assert!(started.elapsed() < Duration::from_secs(300), "{name} {:?}", started.elapsed());
+        assert_eq!(host.files(), before, "{name}");
+    }
 }
 
 #[test]

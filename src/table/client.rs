@@ -12,7 +12,6 @@ use aws_sdk_dynamodb::config::retry::RetryConfig;
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::config::{AppName, IdentityCache, SharedCredentialsProvider, StalledStreamProtectionConfig};
 
-use super::limit::LimitedAnswers;
 use super::{credentials, tls};
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, printable};
@@ -73,7 +72,7 @@ pub(super) async fn connect(config: &Config, patience: &Patience) -> Result<(Cli
         sdk = assume(role, sdk, patience).await;
     }
 
-    let mut builder = aws_sdk_dynamodb::config::Builder::from(&sdk).interceptor(LimitedAnswers);
+    let mut builder = aws_sdk_dynamodb::config::Builder::from(&sdk);
     match endpoint {
         Endpoint::Given(url) => builder = builder.endpoint_url(url),
         Endpoint::Regional => {
@@ -107,7 +106,8 @@ pub(super) async fn sdk(config: &Config, patience: &Patience) -> Result<(SdkConf
         // Both always given: left to itself the SDK reads them from the environment and panics at what it finds odd.
         .retry_config(retries(patience))
         .timeout_config(timeouts(patience))
-        .stalled_stream_protection(StalledStreamProtectionConfig::enabled().grace_period(patience.read).build())
+        // An answer is whole when the SDK gets it, so there is no stream that could stall.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .identity_cache(IdentityCache::lazy().load_timeout(patience.credentials).build());
     if let Some(profile) = &config.aws_profile {
         loader = loader.profile_name(profile);

@@ -10,7 +10,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_dynamodb::config::http::HttpResponse;
 use aws_sdk_dynamodb::error::{ErrorMetadata, ProvideErrorMetadata, SdkError};
 
-use super::limit::{self, LengthLimitError};
+use super::limit::TooMuch;
 use crate::error::{Error, ErrorKind};
 
 /// Characters of a foreign message that are shown. A denial with two ARNs in it has about 250.
@@ -84,9 +84,8 @@ impl Doing<'_> {
         if let Some(credentials) = find::<CredentialsError>(error) {
             return self.of_credentials(credentials);
         }
-        if find::<LengthLimitError>(error).is_some() {
-            let longest = limit::LONGEST >> 20;
-            return (ErrorKind::Unreachable, format!("the answer is longer than {longest} MiB, which no page is"));
+        if let Some(too_much) = find::<TooMuch>(error) {
+            return (ErrorKind::Unreachable, too_much.to_string());
         }
         match error {
             SdkError::ServiceError(context) => {

@@ -8,6 +8,7 @@ use aws_smithy_http_client::tls::rustls_provider::CryptoMode;
 use aws_smithy_http_client::tls::{Provider, TlsContext, TrustStore};
 use aws_smithy_http_client::{Builder, Connector};
 
+use super::limit::Bounded;
 use super::names::Names;
 use crate::error::{Error, ErrorKind};
 
@@ -28,7 +29,7 @@ pub(super) fn http_client() -> Result<SharedHttpClient, Error> {
         .with_trust_store(trust_store(!rustls_native_certs::load_native_certs().certs.is_empty()))
         .build()
         .map_err(|_| Error::new(ErrorKind::Internal, "cannot prepare the TLS client"))?;
-    Ok(Builder::new().build_with_connector_fn(move |settings, components| {
+    let client = Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = Connector::builder();
         connector.set_connector_settings(settings.cloned());
         connector.set_proxy_config(Some(proxy.clone()));
@@ -37,7 +38,8 @@ pub(super) fn http_client() -> Result<SharedHttpClient, Error> {
             .tls_provider(Provider::Rustls(CryptoMode::Ring))
             .tls_context(context.clone())
             .build_with_resolver(Names)
-    }))
+    });
+    Ok(SharedHttpClient::new(Bounded(client)))
 }
 
 fn trust_store(system_has_roots: bool) -> TrustStore {

@@ -45,6 +45,14 @@ pub enum Fault {
     Skewed,
     /// A body that never ends.
     Endless,
+    /// Fewer bytes than a page may have, of more values than any holds.
+    ManyValues,
+    /// Lists in lists in lists.
+    Deep,
+    /// A new page each time, and no item on any.
+    Hollow,
+    /// The status 500 with this Date header.
+    Dated(&'static str),
     /// Bytes that are nothing.
     Garbage,
     /// JSON whose members have other types.
@@ -128,7 +136,11 @@ impl Builder {
                 .as_str()
                 .map_or(1, |key| key.trim_start_matches("page-").parse::<usize>().unwrap() + 1);
             let mut plans = plans.lock().unwrap();
-            let plan = plans.iter_mut().find(|plan| plan.table == table && plan.page == page && plan.times > 0);
+            let plan = plans.iter_mut().find(|plan| {
+                plan.table == table
+                    && (plan.page == page || plan.fault == Fault::Hollow && page > plan.page)
+                    && plan.times > 0
+            });
             let fault = plan.map(|plan| {
                 plan.times -= 1;
                 plan.fault
@@ -140,7 +152,8 @@ impl Builder {
 }
 
 fn reply(table: &str, pages: &Pages, page: usize, fault: Option<Fault>) -> Reply {
-    let items = &pages[page - 1];
+    let none = Vec::new();
+    let items = pages.get(page - 1).unwrap_or(&none);
     let mut body = json!({
         "Items": items, "Count": items.len(), "ScannedCount": items.len(),
         "ConsumedCapacity": {"TableName": table, "CapacityUnits": 1.5},
@@ -171,6 +184,14 @@ fn reply(table: &str, pages: &Pages, page: usize, fault: Option<Fault>) -> Reply
         }
         Fault::Hang => Reply::Hang,
         Fault::Endless => Reply::Endless(body.to_string()[..20].to_owned()),
+        Fault::ManyValues => one_item(&["{\"S\":\"\"}"; 3_000_000].join(",")),
+        Fault::Deep => one_item(&format!("{}{}", "{\"L\":[".repeat(1_000_000), "]}".repeat(1_000_000))),
+        Fault::Hollow => {
+            body = json!({"Items": [], "Count": 0, "ScannedCount": 0});
+            body["LastEvaluatedKey"] = json!({"Name": {"S": format!("page-{page}")}});
+            Reply::json(200, &body)
+        }
+        Fault::Dated(date) => Reply::Answer(500, format!("Date: {date}\r\n"), String::new()),
         Fault::Garbage => Reply::Answer(200, String::new(), "\u{1}\u{0}\u{7f}{{{[[[\"\\SECRET".repeat(100)),
         Fault::WrongTypes => Reply::json(200, &json!({"Items": "many", "Count": "2", "ScannedCount": {}})),
         Fault::Redirect(status) => {
@@ -192,6 +213,12 @@ fn reply(table: &str, pages: &Pages, page: usize, fault: Option<Fault>) -> Reply
              for this request should have been\n'POST\n/\n\nx-amz-security-token:SECRETTOKEN'",
         ),
     }
+}
+
+/// A page of one item, with these elements in a list. As text: what reads or writes JSON may not live through it.
+fn one_item(elements: &str) -> Reply {
+    let item = format!(r#"{{"Name":{{"S":"x"}},"List":{{"L":[{elements}]}}}}"#);
+    Reply::Answer(200, String::new(), format!(r#"{{"Count":1,"ScannedCount":1,"Items":[{item}]}}"#))
 }
 
 fn exception(code: &str, message: &str) -> Reply {

@@ -73,6 +73,7 @@ TABLES = {
     "a key of 390 KB": (people(2, SSHPublicKeys={"SS": [HUGE]}), GROUPS, 3, 2, "SSHPublicKeys", None),
     "a group of 30,000 names": (people(), [GROUPS[0] | MEMBERS], 0, 2, "", None),
     "32 levels deep": (people(2, Deep=DEEP), GROUPS, 0, 2, "", None),
+    "lists of 390,000 empty texts": (people(3, Texts={"L": [{"S": ""}] * 390_000}), GROUPS, 0, 3, "", None),
     "100 lists of 3,000 lists": (people(100, Lists={"L": [{"L": []}] * 3_000}), GROUPS, 0, 100, "", None),
     "10,000 bad items": ([user(n, UID={"S": "x" * 60}) for n in range(10_000)] + [user(10_000)], GROUPS, 3, 1, "UID", None),
     "names that differ in case": ([user(0, "alice"), user(1, "Alice"), user(2, "ALICE")], GROUPS, 0, 3, "", None),
