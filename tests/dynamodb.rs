@@ -416,6 +416,14 @@ fn no_variable_makes_the_sdk_panic() {
     }
     let (result, _) = in_environment(&[KEYS[0], KEYS[1], ("AWS_ENDPOINT_URL", "odd")]);
     assert!(result.starts_with("Config AWS_ENDPOINT_URL \"odd\" is not"), "{result}");
+    for odd in ["", "odd", "http://u:hunter2@h"] {
+        let role = ("TEST_ROLE", "arn:aws:iam::123456789012:role/reader");
+        let (result, _) =
+            in_environment(&[KEYS[0], KEYS[1], role, ("TEST_ENDPOINT", &url), ("AWS_ENDPOINT_URL_STS", odd)]);
+        assert!(result.starts_with("Config AWS_ENDPOINT_URL_STS \"") && !result.contains("hunter2"), "{result}");
+    }
+    let (result, _) = in_environment(&[KEYS[0], KEYS[1], ("AWS_ENDPOINT_URL", "http://u:hunter2@h")]);
+    assert!(result.starts_with("Config AWS_ENDPOINT_URL \"") && !result.contains("hunter2"), "{result}");
     let (result, _) = in_environment(&[KEYS[0], KEYS[1], ("AWS_ENDPOINT_URL", &url)]);
     assert!(result.starts_with("ok 4 users"), "{result}");
     let secure = url.replace("http:", "https:");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::logging::Logging;
 use super::value::Setting;
-use super::{Config, GroupMembers, Secret, defaults};
+use super::{Config, GroupMembers, Secret, defaults, is_endpoint};
 use crate::error::{Error, ErrorKind};
 use crate::spelling::nearest;
 
@@ -75,7 +75,10 @@ impl Config {
             "logging" if setting.is_null() => self.logging = None,
             "logging" => self.logging = Some(Logging::parse(&setting, warnings)?),
             "endpoint_url" => {
-                self.endpoint_url = optional(&setting, "an address like \"https://host:port\"", is_url)?;
+                // Where somebody put a password into it, no message shows it.
+                let setting = if setting.holds(['@', '?', '\\']) { setting.secret() } else { setting };
+                let allowed = "an address like \"https://host:port\", without user, password or query";
+                self.endpoint_url = optional(&setting, allowed, is_endpoint)?;
             }
             "assume_role_arn" => {
                 self.assume_role_arn =
@@ -134,13 +137,6 @@ fn is_table(text: &str) -> bool {
         Some((owner, name)) => owner.contains(":dynamodb:") && (3..=255).contains(&name.len()) && plain(name),
         None => (3..=255).contains(&text.len()) && plain(text),
     }
-}
-
-fn is_url(text: &str) -> bool {
-    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    host.is_some_and(|host| {
-        !host.is_empty() && !host.starts_with('/') && host.bytes().all(|b| b.is_ascii_graphic() && b != b'@')
-    })
 }
 
 fn is_role(text: &str) -> bool {

@@ -2,6 +2,7 @@
 //! ddum replaces and keys of its own.
 
 mod defaults;
+mod endpoint;
 mod format;
 mod handler;
 mod keys;
@@ -17,6 +18,7 @@ pub use crate::account::GroupMembers;
 use crate::error::{Error, ErrorKind, printable};
 
 pub use defaults::DefaultValue;
+pub use endpoint::is_endpoint;
 pub use format::{Field, Format, Piece};
 pub use handler::{Facility, Handler, HandlerKind, SyslogAddress};
 pub use logging::{Logging, Verbosity};

@@ -72,6 +72,11 @@ impl<'a> Setting<'a> {
         self.raw.get() == "null"
     }
 
+    /// Whether one of these stands in the value.
+    pub(super) fn holds(&self, any: [char; 3]) -> bool {
+        self.raw.get().contains(any)
+    }
+
     /// Whether the value is a string.
     pub(super) fn is_text(&self) -> bool {
         self.raw.get().starts_with('"')

@@ -1,7 +1,5 @@
 //! Who is asking, as AWS sees it.
 
-use std::env;
-
 use super::client::{self, Patience};
 use super::fault::{Act, Doing};
 use crate::config::Config;
@@ -14,12 +12,7 @@ const WHO: Act = Act { what: "ask", action: "sts:GetCallerIdentity", follows: "n
 /// # Errors
 /// [`ErrorKind::Usage`] when the caller is no IAM user: a role is not a person. Otherwise why STS did not say.
 pub async fn caller(config: &Config) -> Result<String, Error> {
-    // The SDK takes what it finds there for an address.
-    for name in ["AWS_ENDPOINT_URL_STS", "AWS_ENDPOINT_URL"] {
-        if let Ok(url) = env::var(name) {
-            client::checked(name, &url)?;
-        }
-    }
+    client::check_sts()?;
     let patience = Patience::default();
     let (sdk, region) = client::sdk(config, &patience).await?;
     let doing = Doing { act: &WHO, table: "STS", key: "", region: &region, role: None };
