@@ -17,7 +17,9 @@ fn main() -> ExitCode {
     // Until the command line is understood, whatever is to be said goes to standard error.
     let early = logging::start(Place::Foreground, Verbosity::default(), None);
     debug_assert!(early.is_empty());
-    ExitCode::from(run().unwrap_or_else(|error| {
+    let ended = run();
+    logging::finish();
+    ExitCode::from(ended.unwrap_or_else(|error| {
         say::error(&error);
         error.exit_status()
     }))

@@ -462,3 +462,73 @@ fn sighup_leaves_a_scan_that_hangs_for_the_one_that_is_configured_now() {
     daemon.signal(Signal::TERM);
     assert_eq!(daemon.ends_within(3), Some(0));
 }
+
+/// Log outputs that take nothing for a while: the update is made, the end comes in time, and what was lost is told.
+#[test]
+fn no_update_waits_for_a_log_that_nobody_reads() {
+    let tree = Tree::new("unread");
+    let socket = std::env::temp_dir().join(format!("ddum-unread-{}", std::process::id()));
+    let _ = std::fs::remove_file(&socket);
+    // It is there, and nobody takes what it gets.
+    let syslog = UnixDatagram::bind(&socket).unwrap();
+    tree.write(
+        "config",
+        &format!(
+            r#"{{"full_update_jitter": 0, "create_home": false, "logging": {{"version": 1, "handlers": {{
+            "stream": {{"class": "logging.StreamHandler"}},
+            "syslog": {{"class": "logging.handlers.SysLogHandler", "address": "{}"}}}},
+            "root": {{"level": "INFO", "handlers": ["stream", "syslog"]}}}}}}"#,
+            socket.display()
+        ),
+    );
+    let names: Vec<String> = (0..20_000).map(|number| format!("user{number:05}")).collect();
+    tree.users(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut command = tree.daemon(&["-f"]);
+    // A pipe that is full after 64 KiB, of 1.5 MB that the first update has to say.
+    let mut daemon = Running(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+    assert!(soon(120, || tree.has_user("user19999")), "the update is made");
+    let status = || tree.read("root/run/ddum/status.json").contains(r#""result": "done""#);
+    assert!(soon(60, status), "{}", tree.read("root/run/ddum/status.json"));
+    std::fs::remove_file(tree.path("users.json")).unwrap();
+    daemon.signal(Signal::USR1);
+    let status = || tree.read("root/run/ddum/status.json").contains(r#""result": "failed""#);
+    assert!(soon(60, status), "the next one too");
+
+    // Somebody reads again.
+    let mut stderr = daemon.0.stderr.take().unwrap();
+    let told = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let paper = Arc::clone(&told);
+    std::thread::spawn(move || {
+        let mut buffer = [0; 4096];
+        while let Ok(length @ 1..) = stderr.read(&mut buffer) {
+            paper.lock().unwrap().extend_from_slice(&buffer[..length]);
+        }
+    });
+    let told = || String::from_utf8_lossy(&told.lock().unwrap()).into_owned();
+    assert!(
+        soon(60, || {
+            daemon.signal(Signal::USR1);
+            told().contains("log lines that could not be written here and are lost: ")
+        }),
+        "{}",
+        told().lines().count()
+    );
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends_within(3), Some(0));
+    drop(syslog);
+    std::fs::remove_file(&socket).unwrap();
+}
+
+#[test]
+fn sigterm_ends_a_daemon_whose_log_nobody_reads() {
+    let tree = Tree::new("full");
+    tree.write("config", r#"{"full_update_jitter": 0, "create_home": false}"#);
+    let names: Vec<String> = (0..4_000).map(|number| format!("user{number:04}")).collect();
+    tree.users(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut command = tree.daemon(&["-f"]);
+    let mut daemon = Running(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+    assert!(soon(60, || tree.read("root/run/ddum/status.json").contains("done")));
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.ends_within(3), Some(0));
+    assert!(!tree.path("root/run/ddum.pid").exists());
+}

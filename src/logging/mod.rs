@@ -6,13 +6,14 @@
 mod clock;
 mod crash;
 mod line;
+mod output;
 mod standard;
 mod syslog;
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
-use log::{LevelFilter, Log, Metadata, Record};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 use simple_logger::SimpleLogger;
 
 use crate::config::{Facility, Format, Handler, HandlerKind, Logging, SyslogAddress, Verbosity};
@@ -20,6 +21,7 @@ use crate::error::{Error, one_line};
 use crate::host::LogFile;
 pub use crash::withhold_words;
 use line::Line;
+use output::{Output, Patience, Text, Write};
 use standard::Stream;
 use syslog::Syslog;
 
@@ -33,7 +35,7 @@ pub enum Place {
 }
 
 /// The one logger of the process. Its destinations can be exchanged, for a daemon that reads its configuration anew.
-static LOGGER: Logger = Logger { destinations: Mutex::new(Vec::new()) };
+static LOGGER: Logger = Logger { outputs: Mutex::new(Outputs { destinations: Vec::new(), patience: Patience::new() }) };
 
 /// Makes log lines go where the configuration and the command line say, from now on; what was opened before is
 /// closed. Without a `logging` of the configuration, that is standard error in the foreground and syslog in the
@@ -45,6 +47,7 @@ pub fn start(place: Place, verbosity: Verbosity, logging: Option<&Logging>) -> V
     let mut doubts = Vec::new();
     let mut destinations = Vec::new();
     let (own, others) = levels(verbosity, logging);
+    let mut patience = Patience::new();
     for handler in logging.map_or(&[][..], |logging| &logging.handlers) {
         if place == Place::Background && matches!(handler.kind, HandlerKind::Stderr | HandlerKind::Stdout) {
             doubts.push(format!(
@@ -53,20 +56,29 @@ pub fn start(place: Place, verbosity: Verbosity, logging: Option<&Logging>) -> V
             ));
             continue;
         }
-        match Destination::open(handler, own, others) {
-            Ok(destination) => destinations.push(destination),
-            Err(error) => doubts.push(format!("log handler {:?} gets nothing: {error}", handler.name)),
+        let mut destination = Destination::of(handler, own, others);
+        let opened = destination.open(&mut patience);
+        if let Err(error) = &opened {
+            doubts.push(format!("log handler {:?} gets nothing: {error}", handler.name));
+        }
+        if opened.is_ok() || destination.is_slow() {
+            destinations.push(destination);
         }
     }
     if destinations.is_empty() {
         destinations.push(Destination::usual(place, own, others));
     }
     let most = destinations.iter().map(|destination| destination.own.max(destination.others)).max();
-    *LOGGER.destinations.lock().unwrap_or_else(PoisonError::into_inner) = destinations;
+    *LOGGER.outputs() = Outputs { destinations, patience };
     // The second time it is set already, to the same.
     let _ = log::set_logger(&LOGGER);
     log::set_max_level(most.unwrap_or(LevelFilter::Off));
     doubts
+}
+
+/// Waits a moment for what is still being written, as the program ends.
+pub fn finish() {
+    LOGGER.flush();
 }
 
 /// What is logged of ddum, and of the libraries.
@@ -82,71 +94,101 @@ fn levels(verbosity: Verbosity, logging: Option<&Logging>) -> (LevelFilter, Leve
 }
 
 struct Logger {
-    destinations: Mutex<Vec<Destination>>,
+    outputs: Mutex<Outputs>,
+}
+
+struct Outputs {
+    destinations: Vec<Destination>,
+    /// For all of them.
+    patience: Patience,
+}
+
+impl Logger {
+    fn outputs(&self) -> MutexGuard<'_, Outputs> {
+        self.outputs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Log for Logger {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        let destinations = self.destinations.lock().unwrap_or_else(PoisonError::into_inner);
-        destinations.iter().any(|destination| destination.takes(metadata))
+        self.outputs().destinations.iter().any(|destination| destination.takes(metadata))
     }
 
     fn log(&self, record: &Record<'_>) {
         let message = one_line(&record.args().to_string());
         let line = Line { record, message: &message, time: SystemTime::now() };
-        let mut destinations = self.destinations.lock().unwrap_or_else(PoisonError::into_inner);
+        let Outputs { destinations, patience } = &mut *self.outputs();
         for destination in destinations.iter_mut().filter(|destination| destination.takes(record.metadata())) {
-            destination.write(&line);
+            destination.write(&line, patience);
         }
     }
 
-    fn flush(&self) {}
+    fn flush(&self) {
+        let mut patience = Patience::last();
+        for destination in &mut self.outputs().destinations {
+            destination.output.finish(&mut patience);
+        }
+    }
 }
 
 /// One place that log lines go to.
 struct Destination {
-    sink: Sink,
+    shape: Shape,
+    output: Output,
     own: LevelFilter,
     others: LevelFilter,
     format: Option<Format>,
 }
 
-enum Sink {
-    Terminal(Box<SimpleLogger>),
+/// What a line looks like there.
+enum Shape {
+    Bare,
     Standard(Stream),
-    File(Box<LogFile>),
-    Syslog(Syslog),
-    Null,
+    Syslog(Facility),
 }
 
 impl Destination {
-    fn open(handler: &Handler, own: LevelFilter, others: LevelFilter) -> Result<Self, Error> {
-        let sink = match &handler.kind {
-            HandlerKind::Stderr => Sink::Standard(Stream::stderr()),
-            HandlerKind::Stdout => Sink::Standard(Stream::stdout()),
-            HandlerKind::File { path, max_bytes, backup_count } => {
-                Sink::File(Box::new(LogFile::open(path, *max_bytes, *backup_count)?))
-            }
-            HandlerKind::Syslog { address, facility } => Sink::Syslog(Syslog::new(address.clone(), *facility)),
-            HandlerKind::Null => Sink::Null,
-        };
+    fn of(handler: &Handler, own: LevelFilter, others: LevelFilter) -> Self {
         let most = |takes: bool, level: LevelFilter| if takes { level.min(handler.level) } else { LevelFilter::Off };
-        // Python's default; here, the standard streams and syslog have their own.
+        let (own, others) = (most(handler.own, own), most(handler.others, others));
+        // Python's default for a file; the standard streams and syslog have their own.
         let format = match handler.kind {
             HandlerKind::File { .. } => Some(handler.format.clone().unwrap_or_default()),
             _ => handler.format.clone(),
         };
-        Ok(Self { sink, own: most(handler.own, own), others: most(handler.others, others), format })
+        let (shape, output) = match handler.kind.clone() {
+            HandlerKind::Stderr => standard(Stream::stderr()),
+            HandlerKind::Stdout => standard(Stream::stdout()),
+            HandlerKind::File { path, max_bytes, backup_count } => {
+                let open = move || {
+                    let mut file = LogFile::open(&path, max_bytes, backup_count)?;
+                    Ok(Box::new(move |text: &Text| file.write_line(text.body.as_bytes())) as Write)
+                };
+                (Shape::Bare, Output::new(Box::new(open)))
+            }
+            HandlerKind::Syslog { address, facility } => syslog(address, facility),
+            HandlerKind::Null => (Shape::Bare, Output::nowhere()),
+        };
+        Self { shape, output, own, others, format }
     }
 
     /// Where log lines go when nobody said so.
     fn usual(place: Place, own: LevelFilter, others: LevelFilter) -> Self {
-        let sink = match place {
-            Place::Background => Sink::Syslog(Syslog::new(SyslogAddress::Socket("/dev/log".into()), Facility::DAEMON)),
-            Place::Foreground if standard::is_terminal() => Sink::Terminal(Box::default()),
-            Place::Foreground => Sink::Standard(Stream::stderr()),
+        let (shape, output) = match place {
+            Place::Background => syslog(SyslogAddress::Socket("/dev/log".into()), Facility::DAEMON),
+            Place::Foreground if standard::is_terminal() => (Shape::Bare, Output::new(Box::new(|| Ok(terminal())))),
+            Place::Foreground => standard(Stream::stderr()),
         };
-        Self { sink, own, others, format: None }
+        Self { shape, output, own, others, format: None }
+    }
+
+    /// Opens what must be there from the beginning, so that it is known now when it is not.
+    fn open(&mut self, patience: &mut Patience) -> Result<(), Error> {
+        if self.format.is_some() && matches!(self.shape, Shape::Bare) { self.output.open(patience) } else { Ok(()) }
+    }
+
+    fn is_slow(&mut self) -> bool {
+        self.output.is_busy()
     }
 
     fn takes(&self, metadata: &Metadata<'_>) -> bool {
@@ -155,32 +197,63 @@ impl Destination {
         metadata.level() <= if is_own { self.own } else { self.others }
     }
 
-    fn write(&mut self, line: &Line<'_>) {
-        let format = self.format.as_ref();
-        match &mut self.sink {
-            // simple_logger panics when it cannot write, as after the terminal of a daemon was closed.
-            Sink::Terminal(terminal) if standard::is_terminal() => {
-                let mut builder = Record::builder();
-                let record = builder.metadata(line.record.metadata().clone());
-                terminal.log(&record.args(format_args!("{}", line.message)).build());
-            }
-            Sink::Terminal(_) | Sink::Null => {}
-            Sink::Standard(stream) => stream.write(line, format),
-            Sink::File(file) => {
-                let text = line.formatted(format.unwrap_or(&Format::default()));
-                // Whoever could be told would be told by a log line.
-                let _ = file.write_line(text.as_bytes());
-            }
-            Sink::Syslog(syslog) => syslog.write(line, format),
+    fn write(&mut self, line: &Line<'_>, patience: &mut Patience) {
+        let Self { shape, output, format, .. } = self;
+        let text = |line: &Line<'_>| Text {
+            level: line.record.level(),
+            target: line.record.target().to_owned(),
+            body: shape.body(line, format.as_ref()),
+        };
+        let notice = |lost: usize| {
+            let record = Record::builder().level(Level::Warn).target(module_path!()).build();
+            let message = format!("log lines that could not be written here and are lost: {lost}");
+            text(&Line { record: &record, message: &message, time: line.time })
+        };
+        output.write(text(line), notice, patience);
+    }
+}
+
+impl Shape {
+    fn body(&self, line: &Line<'_>, format: Option<&Format>) -> String {
+        match (self, format) {
+            (Self::Bare, Some(format)) => line.formatted(format),
+            (Self::Bare, None) => line.message.to_owned(),
+            (Self::Standard(stream), format) => stream.line(line, format),
+            (Self::Syslog(facility), format) => syslog::message(*facility, line, format),
         }
     }
+}
+
+fn standard(stream: Stream) -> (Shape, Output) {
+    let write = move |text: &Text| stream.write(&text.body);
+    (Shape::Standard(stream), Output::new(Box::new(move || Ok(Box::new(write)))))
+}
+
+fn syslog(address: SyslogAddress, facility: Facility) -> (Shape, Output) {
+    let mut syslog = Syslog::new(address);
+    let write = move |text: &Text| syslog.write(text.body.as_bytes());
+    (Shape::Syslog(facility), Output::new(Box::new(move || Ok(Box::new(write)))))
+}
+
+/// A person's terminal.
+fn terminal() -> Write {
+    let terminal = SimpleLogger::default();
+    Box::new(move |text| {
+        // simple_logger panics when it cannot write, as after the terminal of a daemon was closed.
+        if standard::is_terminal() {
+            let mut record = Record::builder();
+            let record = record.level(text.level).target(&text.target);
+            terminal.log(&record.args(format_args!("{}", text.body)).build());
+        }
+        Ok(())
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn takes(destination: &Destination, target: &str, level: log::Level) -> bool {
+    fn takes(destination: &Destination, target: &str, level: Level) -> bool {
         destination.takes(&Metadata::builder().target(target).level(level).build())
     }
 
@@ -199,12 +272,12 @@ mod tests {
         }
         let destination = Destination::usual(Place::Foreground, LevelFilter::Debug, LevelFilter::Warn);
         for (target, level, want) in [
-            ("ddum", log::Level::Debug, true),
-            ("ddum::commands::sync", log::Level::Debug, true),
-            ("ddum::commands::sync", log::Level::Trace, false),
-            ("ddumb", log::Level::Info, false),
-            ("aws_smithy_runtime::client", log::Level::Info, false),
-            ("rustls", log::Level::Warn, true),
+            ("ddum", Level::Debug, true),
+            ("ddum::commands::sync", Level::Debug, true),
+            ("ddum::commands::sync", Level::Trace, false),
+            ("ddumb", Level::Info, false),
+            ("aws_smithy_runtime::client", Level::Info, false),
+            ("rustls", Level::Warn, true),
         ] {
             assert_eq!(takes(&destination, target, level), want, "{target} {level}");
         }
@@ -220,9 +293,9 @@ mod tests {
             own: true,
             others: false,
         };
-        let destination = Destination::open(&handler, LevelFilter::Debug, LevelFilter::Warn).unwrap();
-        assert!(takes(&destination, "ddum", log::Level::Warn));
-        assert!(!takes(&destination, "ddum", log::Level::Info));
-        assert!(!takes(&destination, "hyper", log::Level::Error));
+        let destination = Destination::of(&handler, LevelFilter::Debug, LevelFilter::Warn);
+        assert!(takes(&destination, "ddum", Level::Warn));
+        assert!(!takes(&destination, "ddum", Level::Info));
+        assert!(!takes(&destination, "hyper", Level::Error));
     }
 }

@@ -1,11 +1,14 @@
 //! The standard streams, which may be a pipe, a file or the journal.
 
-use std::io::{IsTerminal, Write};
+use std::io::{self, IsTerminal};
+
+use rustix::io::Errno;
 
 use super::line::{Line, level};
 use crate::config::Format;
 
 /// Standard error or standard output.
+#[derive(Clone, Copy)]
 pub(super) struct Stream {
     is_stdout: bool,
     is_journal: bool,
@@ -13,7 +16,7 @@ pub(super) struct Stream {
 
 /// Whether a person reads standard error.
 pub(super) fn is_terminal() -> bool {
-    std::io::stderr().is_terminal()
+    io::stderr().is_terminal()
 }
 
 impl Stream {
@@ -25,14 +28,23 @@ impl Stream {
         Self { is_stdout: true, is_journal: is_journal(rustix::stdio::stdout()) }
     }
 
-    pub(super) fn write(&self, line: &Line<'_>, format: Option<&Format>) {
-        let mut text = text(line, format, self.is_journal);
-        text.push('\n');
-        // One write a line, so that lines of several processes do not mix; a reader who left misses nothing.
-        let _ = match self.is_stdout {
-            true => std::io::stdout().lock().write_all(text.as_bytes()),
-            false => std::io::stderr().lock().write_all(text.as_bytes()),
-        };
+    pub(super) fn line(self, line: &Line<'_>, format: Option<&Format>) -> String {
+        text(line, format, self.is_journal) + "\n"
+    }
+
+    /// One write a line, so that lines of several processes do not mix. Not through std: whoever else has to say
+    /// something there would wait for its lock as long as this waits.
+    pub(super) fn write(self, text: &str) -> io::Result<()> {
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            let stream = if self.is_stdout { rustix::stdio::stdout() } else { rustix::stdio::stderr() };
+            match rustix::io::write(stream, rest) {
+                Ok(length) => rest = &rest[length..],
+                Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,6 +1,6 @@
 //! A syslog daemon, on a Unix datagram socket or a UDP port.
 
-use std::io::{Error, ErrorKind};
+use std::io::{self, Error, ErrorKind};
 use std::net::{ToSocketAddrs, UdpSocket};
 use std::os::unix::net::UnixDatagram;
 use std::time::{Duration, Instant};
@@ -19,7 +19,6 @@ const LONGEST: usize = 8192;
 
 pub(super) struct Syslog {
     address: SyslogAddress,
-    facility: Facility,
     socket: Option<Socket>,
     silent_until: Option<Instant>,
 }
@@ -31,27 +30,27 @@ enum Socket {
 
 impl Syslog {
     /// Connects when there is something to say, so that a syslog daemon may start after ddum.
-    pub(super) fn new(address: SyslogAddress, facility: Facility) -> Self {
-        Self { address, facility, socket: None, silent_until: None }
+    pub(super) fn new(address: SyslogAddress) -> Self {
+        Self { address, socket: None, silent_until: None }
     }
 
-    pub(super) fn write(&mut self, line: &Line<'_>, format: Option<&Format>) {
+    pub(super) fn write(&mut self, message: &[u8]) -> io::Result<()> {
         if self.silent_until.is_some_and(|until| Instant::now() < until) {
-            return;
+            return Err(ErrorKind::TimedOut.into());
         }
-        let message = message(self.facility, line, format);
         // A second try, on a new socket: the daemon may have been restarted since the last line.
-        let sent = self.send(&message).or_else(|error| match error.kind() {
+        let sent = self.send(message).or_else(|error| match error.kind() {
             ErrorKind::WouldBlock | ErrorKind::TimedOut => Err(error),
             _ => {
                 self.socket = None;
-                self.send(&message)
+                self.send(message)
             }
         });
         if sent.is_err() {
             self.socket = None;
             self.silent_until = Some(Instant::now() + SILENCE);
         }
+        sent
     }
 
     fn send(&mut self, message: &[u8]) -> Result<(), Error> {
@@ -88,7 +87,7 @@ fn connect(address: &SyslogAddress) -> Result<Socket, Error> {
 
 /// What is sent: `<30>ddum[4127]: …`. No time: the receiver notes when it got the message, and one of ours would have
 /// to be in the host's local time.
-fn message(facility: Facility, line: &Line<'_>, format: Option<&Format>) -> Vec<u8> {
+pub(super) fn message(facility: Facility, line: &Line<'_>, format: Option<&Format>) -> String {
     let (_, _, severity) = level(line.record.level());
     let priority = u16::from(facility.number()) * 8 + u16::from(severity);
     let text = match format {
@@ -99,7 +98,7 @@ fn message(facility: Facility, line: &Line<'_>, format: Option<&Format>) -> Vec<
     while message.len() > LONGEST {
         message.pop();
     }
-    message.into_bytes()
+    message
 }
 
 #[cfg(test)]
@@ -115,9 +114,9 @@ mod tests {
     fn a_message_begins_with_facility_and_severity() {
         line(|line| {
             let id = std::process::id();
-            assert_eq!(message(Facility::DAEMON, line, None), format!("<28>ddum[{id}]: ééé").as_bytes());
+            assert_eq!(message(Facility::DAEMON, line, None), format!("<28>ddum[{id}]: ééé"));
             let (format, _) = Format::parse("tag: %(message)s", None).unwrap();
-            assert_eq!(message(Facility::USER, line, Some(&format)), "<12>tag: ééé".as_bytes());
+            assert_eq!(message(Facility::USER, line, Some(&format)), "<12>tag: ééé");
         });
     }
 
@@ -125,11 +124,11 @@ mod tests {
     #[expect(clippy::disallowed_methods, reason = "a test clears up after itself")]
     fn a_daemon_that_comes_back_gets_the_next_line_and_one_that_does_not_read_costs_a_second_once() {
         let path = std::env::temp_dir().join(format!("ddum-syslog-{}-{}", std::process::id(), fastrand::u64(..)));
-        let mut syslog = Syslog::new(SyslogAddress::Socket(path.clone()), Facility::DAEMON);
+        let mut syslog = Syslog::new(SyslogAddress::Socket(path.clone()));
         let mut buffer = [0; 100];
         for _ in 0..2 {
             let server = UnixDatagram::bind(&path).unwrap();
-            line(|line| syslog.write(line, None));
+            line(|line| syslog.write(message(Facility::DAEMON, line, None).as_bytes()).unwrap());
             let length = server.recv(&mut buffer).unwrap();
             assert!(buffer[..length].starts_with(b"<28>ddum["));
             drop(server);
@@ -138,7 +137,7 @@ mod tests {
         let server = UnixDatagram::bind(&path).unwrap();
         let started = Instant::now();
         for _ in 0..2000 {
-            line(|line| syslog.write(line, None));
+            let _ = syslog.write(b"<28>ddum: line");
         }
         let took = started.elapsed();
         assert!(took >= PATIENCE && took < PATIENCE * 3, "{took:?}");
