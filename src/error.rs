@@ -167,9 +167,17 @@ impl fmt::Display for Rejection {
 }
 
 /// Foreign text made fit for one line of a log: control and bidirectional characters are escaped, and what is over
-/// 80 characters is cut. Without it an item could forge log lines.
+/// 80 characters is cut. Without it an item could forge log lines. A password hash that stands in the wrong place is
+/// left out, and what follows it.
 #[must_use]
 pub fn printable(text: &str) -> String {
+    const HASH: &str = "(a password hash, not shown)";
+    if is_old_hash(text.trim_matches(|c: char| c.is_whitespace() || matches!(c, '"' | '/' | '!'))) {
+        return HASH.to_owned();
+    }
+    if let Some(start) = hash_in(text) {
+        return printable(&text[..start]) + HASH;
+    }
     let mut out = String::with_capacity(text.len().min(96));
     for (count, c) in text.chars().enumerate() {
         if count == 80 {
@@ -184,6 +192,22 @@ pub fn printable(text: &str) -> String {
         }
     }
     out
+}
+
+/// Where a hash of crypt(5) begins in `text`: `$id$…`.
+#[must_use]
+pub fn hash_in(text: &str) -> Option<usize> {
+    let is_id = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b',' | b'=');
+    text.match_indices('$').map(|(start, _)| start).find(|start| {
+        let (id, rest) = text[start + 1..].split_once('$').unwrap_or_default();
+        (1..=32).contains(&id.len()) && id.bytes().all(is_id) && rest.starts_with(|c: char| c.is_ascii_graphic())
+    })
+}
+
+/// Whether `text` looks like a hash of BSDi: `_` and 19 characters. Those of DES look like names.
+fn is_old_hash(text: &str) -> bool {
+    let is_hash = |text: &str| text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'/'));
+    text.strip_prefix('_').is_some_and(|rest| rest.len() == 19 && is_hash(rest))
 }
 
 /// Text without what would end its line or steer the terminal that shows it; not cut.
@@ -221,5 +245,22 @@ mod tests {
     fn foreign_text_cannot_forge_a_line() {
         assert_eq!(printable("eve\nroot: all well\u{202e}"), "eve\\u{a}root: all well\\u{202e}");
         assert_eq!(printable(&"x".repeat(100)).chars().count(), 81);
+    }
+
+    #[test]
+    fn a_hash_in_the_wrong_place_is_left_out() {
+        const HASH: &str = "(a password hash, not shown)";
+        for (text, want) in [
+            ("$6$salt$hash", HASH.to_owned()),
+            ("x \n$y$j9T$sa\nlt$hash", format!("x \\u{{a}}{HASH}")),
+            ("$$5 $2b$05$x", format!("$$5 {HASH}")),
+            ("_J9..rasmBYk8r9AiWNc", HASH.to_owned()),
+            (" \"_J9..rasmBYk8r9AiWNc\" ", HASH.to_owned()),
+            ("JohnSmith2024", "JohnSmith2024".to_owned()),
+            ("$HOME/$USER", "$HOME/$USER".to_owned()),
+            ("$5 and $6", "$5 and $6".to_owned()),
+        ] {
+            assert_eq!(printable(text), want);
+        }
     }
 }

@@ -68,8 +68,8 @@ fn evil() -> Vec<String> {
 struct Tree(PathBuf);
 
 impl Tree {
-    fn new() -> Self {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("hostile-tables-{}", std::process::id()));
+    fn new(name: &str) -> Self {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("hostile-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         std::fs::create_dir_all(path.join("root/etc")).unwrap();
         let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/etc/debian");
@@ -82,12 +82,14 @@ impl Tree {
     fn sync(&self, users: &[Value], groups: &[Value]) -> (Option<i32>, String, String) {
         std::fs::write(self.0.join("users.json"), json!(users).to_string()).unwrap();
         std::fs::write(self.0.join("groups.json"), json!(groups).to_string()).unwrap();
+        self.ddum(&["-v", "sync"])
+    }
+
+    fn ddum(&self, words: &[&str]) -> (Option<i32>, String, String) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ddum"));
-        command.args(["-v", "sync", "--root"]).arg(self.0.join("root"));
+        command.args(words).arg("--root").arg(self.0.join("root"));
         command.arg("--users").arg(self.0.join("users.json")).arg("--groups").arg(self.0.join("groups.json"));
-        let output = command.output().unwrap();
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
-        (output.status.code(), text(output.stdout), text(output.stderr))
+        outcome(&mut command)
     }
 
     fn lines(&self, file: &str) -> Vec<String> {
@@ -104,6 +106,12 @@ impl Drop for Tree {
     }
 }
 
+fn outcome(command: &mut Command) -> (Option<i32>, String, String) {
+    let output = command.output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
 /// What would break a line of output, or show something else than what is there.
 fn is_forging(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
@@ -111,7 +119,7 @@ fn is_forging(c: char) -> bool {
 
 #[test]
 fn exactly_the_bad_items_are_refused_and_no_text_forges_a_line() {
-    let tree = Tree::new();
+    let tree = Tree::new("tables");
     let before: Vec<Vec<String>> = FILES.iter().map(|(file, _)| tree.lines(file)).collect();
     let good = |number: usize| {
         json!({"Name": {"S": format!("u{number}")}, "UID": {"N": (3000 + number).to_string()}, "GID": {"N": "2000"},
@@ -225,4 +233,107 @@ fn exactly_the_bad_items_are_refused_and_no_text_forges_a_line() {
     // The same tables again: what was taken is as it should be.
     let (status, out, _) = tree.sync(&users, &groups);
     assert!(status == Some(3) && !out.lines().any(|line| line.starts_with(['+', '~'])), "{out}");
+}
+
+/// Hashes of crypt(5), each with one of these in it.
+const HASHES: [&str; 5] = [
+    "$6$plantedmarker$3Jk1VvQeWcG8oZ0yq5l7n2bA9dXfMhTtRrUuSs",
+    "!$y$j9T$plantedmarker$X3DX6M94c7o.9agCG9G317fhZg9SqC.5i5r",
+    "$2b$05$plantedmarkerCCCCCCCC.E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW",
+    "$6$rounds=5000$plantedmarker$D4IrlXatmP7rx3P3InaxBeo",
+    "_J9..rasmPlantedMark",
+];
+const MARKS: [&str; 2] = [MARK, "PlantedMark"];
+
+fn marked(text: &str) -> Option<&'static str> {
+    MARKS.into_iter().find(|mark| text.contains(mark))
+}
+
+#[test]
+fn a_hash_in_the_wrong_place_is_shown_nowhere() {
+    let tree = Tree::new("hashes");
+    let config = |more: &str| {
+        let log = tree.0.join("log");
+        let text = format!(
+            r#"{{"status_file": "/run/status.json", "metrics_file": "/run/metrics.prom", "logging": {{"version": 1,
+            "handlers": {{"file": {{"class": "logging.FileHandler", "filename": "{}"}},
+            "stream": {{"class": "logging.StreamHandler"}}}},
+            "root": {{"level": "DEBUG", "handlers": ["file", "stream"]}}}}{more}}}"#,
+            log.display()
+        );
+        std::fs::create_dir_all(tree.0.join("root/etc")).unwrap();
+        std::fs::write(tree.0.join("root/etc/dynamodb-user-manager.cfg"), text).unwrap();
+    };
+    config("");
+    std::fs::create_dir_all(tree.0.join("root/run")).unwrap();
+    let attributes = ["UID", "GID", "RealName", "Home", "Shell", "LastPasswordChangeDate", "PasswordAgeMinDays"];
+    let attributes = [&attributes[..], &["AccountExpireDate", "SSHPublicKeys", "Members", "Administrators"]].concat();
+    let (mut users, mut groups, mut wrong) = (Vec::new(), Vec::new(), Vec::new());
+    for attribute in attributes {
+        let (kind, _) = right(attribute);
+        for hash in HASHES {
+            let texts =
+                [hash.to_owned(), format!(" {hash}"), format!("{hash}\n"), format!("/x{hash}"), format!("x {hash}")];
+            for text in texts {
+                let number = wrong.len();
+                let value = if kind == "SS" { json!({kind: [text]}) } else { json!({kind: text}) };
+                let is_group = matches!(attribute, "Members" | "Administrators");
+                let name = format!("{}{number}", if is_group { 'g' } else { 'u' });
+                let mut item = json!({"Name": {"S": name}, "UID": {"N": (3000 + number).to_string()},
+                                      "GID": {"N": (3000 + number).to_string()}, "Home": {"S": format!("/home/{name}")}});
+                item[attribute] = value;
+                wrong.push((name, attribute, text));
+                if is_group { groups.push(item) } else { users.push(item) }
+            }
+        }
+    }
+    users.extend(HASHES.map(|hash| json!({"Name": {"S": hash}, "UID": {"N": "2999"}, "GID": {"N": "2000"}})));
+    let (status, out, err) = tree.sync(&users, &groups);
+    assert_eq!(status, Some(3), "{err}");
+    let mut said = format!("{out}{err}");
+    let (_, out, err) = tree.ddum(&["-v", "check"]);
+    said += &(out + &err);
+    for name in ["u0", "u60", "u100", "u200"] {
+        let (_, out, err) = tree.ddum(&["-v", "explain", name]);
+        said += &(out + &err);
+    }
+    for words in [&["status"][..], &["status", "--json"]] {
+        let (_, out, err) =
+            outcome(Command::new(env!("CARGO_BIN_EXE_ddum")).args(words).arg("--root").arg(tree.0.join("root")));
+        said += &(out + &err);
+    }
+    for file in ["root/run/status.json", "root/run/metrics.prom", "log"] {
+        said.push_str(&std::fs::read_to_string(tree.0.join(file)).unwrap_or_default());
+    }
+    for line in said.lines() {
+        // What only looks like a path, or like words, is told from nothing else.
+        assert!(marked(line).is_none_or(|mark| mark != MARK && !line.contains(&format!("\"{mark}"))), "{line}");
+    }
+    // Everybody can read these two.
+    for line in [tree.lines("passwd"), tree.lines("group")].concat() {
+        assert!(!line.contains(MARK), "{line}");
+    }
+    // And in the configuration, where the place of a value is told and not what it is.
+    for (more, place) in [
+        (r#", "aws_secret_key": ["plantedmarker"]"#, "aws_secret_key"),
+        (r#", "aws_access_key": {"a": "plantedmarker"}"#, "aws_access_key"),
+        (r#", "aws_session_token": 12345plantedmarker"#, "line"),
+        (r#", "endpoint_url": "https://user:plantedmarker@host""#, "endpoint_url"),
+        (r#", "user_defaults": {"Password": ["plantedmarker"]}"#, "user_defaults.Password"),
+        (r#", "user_defaults": {"Password": "plantedmarker plantedmarker"}"#, "user_defaults.Password"),
+        (r#", "user_defaults": {"RealName": "$6$plantedmarker$x"}"#, "user_defaults.RealName"),
+        (r#", "user_defaults": {"Shell": "$6$plantedmarker$x"}"#, "user_defaults.Shell"),
+        (r#", "user_defaults": {"SSHPublicKeys": ["$6$plantedmarker$x"]}"#, "user_defaults.SSHPublicKeys"),
+        (r#", "aws_region": "$y$j9T$plantedmarker$x""#, "aws_region"),
+        (r#", "aws_secret_key": plantedmarker"#, "line"),
+        (r#", "aws_secret_key": "plantedmarker"#, "line"),
+        (r#", "aws_secret_key": "plantedmarker", "aws_secret_key": "plantedmarker2""#, "also on line"),
+        (r#", "aws_secret_key": "plantedmarker""#, "only work together"),
+        (r#", "aws_secret_kex": "plantedmarker", "consistent_read": 1"#, "consistent_read"),
+    ] {
+        config(more);
+        let (status, out, err) = tree.ddum(&["-v", "sync"]);
+        assert_eq!(status, Some(2), "{more}: {err}");
+        assert!(err.contains(place) && marked(&out).or(marked(&err)).is_none(), "{more}: {out}{err}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::error::printable;
+use crate::error::{hash_in, printable};
 
 /// The longest real name, in bytes. Longer ones break `getpwnam_r` callers that use `_SC_GETPW_R_SIZE_MAX` once.
 const LONGEST_GECOS: usize = 256;
@@ -185,6 +185,9 @@ fn absolute(path: &str) -> Result<(), String> {
 fn fits_in_a_field(text: &str, longest: usize) -> Result<(), String> {
     if text.len() > longest {
         return Err(format!("it is {} bytes long, more than {longest}", text.len()));
+    }
+    if hash_in(text).is_some() {
+        return Err("it holds a password hash, which everybody could read there".into());
     }
     if let Some(c) = text.chars().find(|&c| c == ':' || c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
         let what = match c {
