@@ -126,11 +126,13 @@ struct Settings {
     workers: usize,
     /// How long one step in one home may take.
     limit: Duration,
+    /// How long all homes may be late at once before the others are not tried any more.
+    patience: Duration,
     /// How long one file system may take to put its data on disk.
     sync_limit: Duration,
     /// How long the change of owner in one home may take in all.
     walk_limit: Duration,
-    /// After so many homes of one update hang, no thread is started in place of one that hangs.
+    /// With so many homes of one update late, no thread is started in place of one that is.
     replaced: usize,
     /// The same for all that hang since the process began.
     hanging: usize,
@@ -146,6 +148,7 @@ impl Default for Settings {
         Self {
             workers: std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4),
             limit: Duration::from_secs(5),
+            patience: Duration::from_secs(20),
             sync_limit: Duration::from_secs(30),
             walk_limit: Duration::from_secs(300),
             replaced: 8,
@@ -162,6 +165,7 @@ impl Settings {
         Pool {
             workers: self.workers,
             limit,
+            patience: self.patience,
             replaced: self.replaced,
             hanging: self.hanging,
             left_behind: self.left_behind.clone(),

@@ -45,7 +45,7 @@ pub fn contain_panics() {
 pub(super) enum Answer<R> {
     /// It ended.
     Done(R),
-    /// It did not end in time, or panicked, and its thread was left behind.
+    /// It did not end in time, nor before all others had, or it panicked; its thread was left behind.
     Silent,
     /// A thread that was left behind earlier still hangs at the same place: not tried.
     StillSilent,
@@ -94,11 +94,15 @@ impl LeftBehind {
 pub(super) struct Pool {
     /// How many threads work at once, as long as none is slow.
     pub(super) workers: usize,
-    /// How long a job may take; one that calls [`Hand::beat`] begins anew.
+    /// How long a job may take; one that calls [`Hand::beat`] begins anew. One that is late costs nothing as long as
+    /// others are at work: only when no other is open it is given up.
     pub(super) limit: Duration,
-    /// After so many threads were left behind in one run, a slow one is not replaced any more.
+    /// How long all threads may be late at once before the jobs that none has begun are given up. A disk that stalls
+    /// holds up everybody, and it comes back.
+    pub(super) patience: Duration,
+    /// With so many threads slow or late in one run, no further one is replaced.
     pub(super) replaced: usize,
-    /// Nor with so many left behind in the whole process.
+    /// Nor with so many that hang in the whole process.
     pub(super) hanging: usize,
     /// Who was left behind, in the whole process.
     pub(super) left_behind: LeftBehind,
@@ -189,7 +193,7 @@ impl Pool {
         let tick = (self.limit / 20).min(TICK);
         let mut looked = Instant::now();
         let mut stopped: Option<Instant> = None;
-        let mut lost = 0;
+        let (mut lost, mut all_late) = (0, None::<Instant>);
         let first = self.workers.min(open);
         while hands.len() < first && self.spawn(&queue, &work, &board, &mut hands) {}
         while open > 0 {
@@ -209,38 +213,36 @@ impl Pool {
             }
             looked = Instant::now();
             let limit = stopped.map_or(self.limit, |since| GRACE.saturating_sub(since.elapsed()));
-            let (mut ready, mut slow) = (0, 0);
-            for hand in &hands {
-                match self.look_over(hand, limit) {
-                    Pace::Ready => ready += 1,
-                    Pace::Slow => slow += 1,
-                    Pace::Gone => {}
-                    Pace::Lost => lost += 1,
-                    Pace::Overdue(index) => {
-                        lost += 1;
-                        let answer = if stopped.is_some() { Answer::Stopped } else { Answer::Silent };
-                        settle(&mut answers, &mut open, index, answer);
-                    }
-                }
-            }
             hands.retain(|hand| !matches!(*lock(hand), State::Ended | State::Abandoned));
+            let paces: Vec<Pace> = hands.iter().map(|hand| self.pace(hand, limit)).collect();
+            let count = |pace: Pace| paces.iter().filter(|one| **one == pace).count();
+            let (ready, slow, late) = (count(Pace::Ready), count(Pace::Slow), count(Pace::Late));
+            lost += count(Pace::Lost);
             let left = lock(&queue).len();
-            let may_spare = lost + slow < self.replaced && self.left_behind.count() + slow < self.hanging;
-            if left > 0 && ready < self.workers && may_spare {
-                self.spawn(&queue, &work, &board, &mut hands);
-            }
-            if left > 0 && hands.is_empty() {
+            let troubled = lost + late + slow;
+            let may_spare = troubled < self.replaced && self.left_behind.count() + late + slow < self.hanging;
+            let is_helped =
+                left > 0 && ready < self.workers && may_spare && self.spawn(&queue, &work, &board, &mut hands);
+            if left == 0 || ready + slow > 0 || is_helped {
+                all_late = None;
+            } else if hands.is_empty() || all_late.get_or_insert(looked).elapsed() >= self.patience {
                 for (index, ..) in lock(&queue).drain(..) {
                     settle(&mut answers, &mut open, index, Answer::NotTried);
+                }
+            }
+            // Nothing is open but what is late.
+            if open > 0 && open <= late {
+                for index in hands.iter().filter_map(|hand| self.give_up(hand, limit)) {
+                    let answer = if stopped.is_some() { Answer::Stopped } else { Answer::Silent };
+                    settle(&mut answers, &mut open, index, answer);
                 }
             }
         }
         answers.into_iter().map(|answer| answer.unwrap_or(Answer::NotTried)).collect()
     }
 
-    /// How a thread is getting on. One that is overdue is given up here, under its lock, so that it cannot end its
-    /// job unseen.
-    fn look_over(&self, hand: &Mutex<State>, limit: Duration) -> Pace {
+    /// How a thread is getting on.
+    fn pace(&self, hand: &Mutex<State>, limit: Duration) -> Pace {
         let mut state = lock(hand);
         match &*state {
             State::Ended | State::Abandoned => Pace::Gone,
@@ -250,20 +252,25 @@ impl Pool {
                 Pace::Lost
             }
             State::Idle { .. } => Pace::Ready,
-            State::Busy { job, place, since } => {
-                let age = since.elapsed();
-                if age >= limit {
-                    let job = *job;
-                    self.left_behind.add(Arc::clone(place));
-                    *state = State::Abandoned;
-                    Pace::Overdue(job)
-                } else if age >= self.limit / 10 {
-                    Pace::Slow
-                } else {
-                    Pace::Ready
-                }
-            }
+            State::Busy { since, .. } => match since.elapsed() {
+                age if age >= limit => Pace::Late,
+                age if age >= self.limit / 10 => Pace::Slow,
+                _ => Pace::Ready,
+            },
         }
+    }
+
+    /// Leaves a late thread behind, under its lock, so that it cannot end its job unseen. Returns the job.
+    fn give_up(&self, hand: &Mutex<State>, limit: Duration) -> Option<usize> {
+        let mut state = lock(hand);
+        let State::Busy { job, place, since } = &*state else { return None };
+        if since.elapsed() < limit {
+            return None;
+        }
+        let job = *job;
+        self.left_behind.add(Arc::clone(place));
+        *state = State::Abandoned;
+        Some(job)
     }
 
     fn spawn<J, R>(
@@ -312,10 +319,11 @@ impl Pool {
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Pace {
     Ready,
     Slow,
-    Overdue(usize),
+    Late,
     Lost,
     Gone,
 }
@@ -351,6 +359,36 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use super::*;
 
+    fn pool(workers: usize, limit: Duration, spare: usize) -> Pool {
+        Pool {
+            workers,
+            limit,
+            patience: Duration::from_secs(60),
+            replaced: spare,
+            hanging: spare,
+            left_behind: LeftBehind::default(),
+            switches: false,
+            stop: Stop::default(),
+        }
+    }
+
+    #[test]
+    fn a_thread_that_comes_back_late_has_done_its_job_and_does_others() {
+        let pool = pool(2, Duration::from_secs(4), 0);
+        let jobs = (0..20).map(|job| (Arc::from(format!("/home/{job}")), job)).collect();
+        let answers = pool.run(jobs, |job: u32, hand: &Hand| {
+            if job < 2 {
+                // A disk that stalls for all.
+                thread::sleep(Duration::from_secs(9));
+            }
+            hand.check().map(|()| job)
+        });
+        for (job, answer) in answers.iter().enumerate() {
+            assert!(matches!(answer, Answer::Done(Ok(done)) if *done as usize == job), "{job}: {answer:?}");
+        }
+        assert!(pool.left_behind.count() == 0 && !pool.left_behind.knows("/home/0"));
+    }
+
     /// In a process of its own, which it ends itself: the hook holds a lock that the test runner wants at its end.
     #[test]
     fn a_panic_costs_the_job_that_it_happens_in_and_no_other() {
@@ -363,15 +401,7 @@ mod tests {
             return;
         }
         contain_panics();
-        let pool = Pool {
-            workers: 1,
-            limit: Duration::from_millis(200),
-            replaced: 2,
-            hanging: 2,
-            left_behind: LeftBehind::default(),
-            switches: false,
-            stop: Stop::default(),
-        };
+        let pool = pool(1, Duration::from_millis(200), 2);
         let run = || {
             let jobs = ["/home/a", "/home/b", "/home/c"].map(|place| (Arc::from(place), place)).to_vec();
             pool.run(jobs, |place, _| if place == "/home/b" { panic!("on purpose") } else { place.len() })

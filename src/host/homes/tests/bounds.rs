@@ -105,6 +105,7 @@ fn when_too_many_homes_hang_the_rest_is_refused_by_name() {
         workers: 1,
         replaced: 2,
         limit: Duration::from_millis(500),
+        patience: Duration::from_millis(500),
         before: Some(|name| hang_while(&HELD, name)),
         ..settings()
     };
