@@ -39,8 +39,6 @@ pub(super) struct Prepared {
     temporary: String,
     /// The file system that it is on.
     pub(super) device: u64,
-    /// Whether `.ssh` is new, too.
-    made: bool,
     /// What will have changed with the rename.
     changes: Vec<HomeChange>,
 }
@@ -77,6 +75,7 @@ impl Visit<'_> {
             Ok(Err(errno)) => return Err(cannot("open the home", &self.site.root.display(self.wish.home()), errno)),
             Err(error) => return Err(error.to_string()),
         };
+        self.hand.beat();
         let stat = home.stat().map_err(|errno| cannot("look at", home.own_path(), errno))?;
         if stat.st_uid != self.owner() {
             if !self.wish.has_keys {
@@ -100,7 +99,9 @@ impl Visit<'_> {
             }
             return Ok(Found::Settled);
         };
+        self.hand.beat();
         let current = self.current(&ssh);
+        self.hand.beat();
         let unchanged = current.wrong.is_none() && current.bytes.as_ref() == Some(&self.wish.content);
         if unchanged || (!current.exists && !self.wish.has_keys) {
             return Ok(Found::Settled);
@@ -114,30 +115,20 @@ impl Visit<'_> {
             self.outcome.changes.extend(changes);
             return Ok(Found::Settled);
         }
-        let temporary = self.write_beside(&ssh)?;
-        let device = file_systems.note(&ssh).map_err(|errno| {
+        let (temporary, file) = self.write_beside(&ssh)?;
+        let noted = if made { file_systems.note(&home, &self.wish.place).map(drop) } else { Ok(()) };
+        let device = noted.and_then(|()| file_systems.note(&file, &self.wish.place)).map_err(|errno| {
             let _ = ssh.remove_file(&temporary);
             cannot("look at", ssh.own_path(), errno)
         })?;
-        Ok(Found::Prepared(Prepared { temporary, device, made, changes }))
+        Ok(Found::Prepared(Prepared { temporary, device, changes }))
     }
 
-    /// Puts the new file in the place of the old one. Where the file system is not synced as a whole, `singly`, the
-    /// file and its directories are.
-    pub(super) fn finish(
-        &mut self,
-        prepared: &Prepared,
-        singly: bool,
-        file_systems: &FileSystems,
-    ) -> Result<(), String> {
-        let (home, ssh) = self.again()?;
+    /// Puts the new file, which is on disk, in the place of the old one.
+    pub(super) fn finish(&mut self, prepared: &Prepared, file_systems: &FileSystems) -> Result<(), String> {
+        let ssh = self.again()?;
         let path = ssh.path(KEYS);
-        if singly {
-            let file = ssh.open_file(&prepared.temporary);
-            file_systems.count();
-            file.and_then(|(file, _)| rustix::fs::fsync(file))
-                .map_err(|errno| cannot("put on disk the new", &path, errno))?;
-        }
+        self.hand.beat();
         self.hand.check()?;
         if self.current(&ssh).in_the_way {
             self.move_aside(&ssh, KEYS)?;
@@ -147,24 +138,20 @@ impl Visit<'_> {
             cannot("replace", &path, errno)
         })?;
         self.outcome.changes.extend(prepared.changes.iter().cloned());
-        if singly {
-            for dir in [Some(&ssh), prepared.made.then_some(&home)].into_iter().flatten() {
-                file_systems.count();
-                if let Err(errno) = dir.sync() {
-                    self.outcome.notes.push(cannot("put on disk", dir.own_path(), errno));
-                }
-            }
+        if let Err(errno) = file_systems.note(&ssh, &self.wish.place) {
+            self.outcome.notes.push(cannot("put on disk", ssh.own_path(), errno));
         }
         Ok(())
     }
 
     /// Removes the new file, which will not be used.
     pub(super) fn discard(&self, prepared: &Prepared) -> Result<(), String> {
-        let (_, ssh) = self.again()?;
+        let ssh = self.again()?;
         ssh.remove_file(&prepared.temporary).map_err(|errno| cannot("remove", &ssh.path(&prepared.temporary), errno))
     }
 
-    fn again(&self) -> Result<(Dir, Dir), String> {
+    /// Opens `.ssh` once more.
+    fn again(&self) -> Result<Dir, String> {
         let home = self.site.root.walk(self.wish.home(), Demand::TrustedLinks).map_err(|error| error.to_string())?;
         let ssh = home.open_dir(SSH).map_err(|errno| cannot("open", &home.path(SSH), errno))?;
         for dir in [&home, &ssh] {
@@ -173,7 +160,7 @@ impl Visit<'_> {
                 return Err(format!("{} is not the user's any more", shown(dir.own_path())));
             }
         }
-        Ok((home, ssh))
+        Ok(ssh)
     }
 
     pub(super) fn owner(&self) -> u32 {
@@ -214,7 +201,7 @@ impl Visit<'_> {
     }
 
     /// Writes the wished content to a new file in `.ssh` and returns its name.
-    fn write_beside(&self, ssh: &Dir) -> Result<String, String> {
+    fn write_beside(&self, ssh: &Dir) -> Result<(String, File), String> {
         self.hand.check()?;
         leftovers::clean_files(ssh);
         let name = leftovers::temporary_name();
@@ -225,7 +212,7 @@ impl Visit<'_> {
             let _ = ssh.remove_file(&name);
             cannot("write", &ssh.path(KEYS), errno)
         })?;
-        Ok(name)
+        Ok((name, file))
     }
 }
 

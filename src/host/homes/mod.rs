@@ -128,7 +128,7 @@ struct Settings {
     limit: Duration,
     /// How long all homes may be late at once before the others are not tried any more.
     patience: Duration,
-    /// How long one file system may take to put its data on disk.
+    /// How long one file system may take to put its data on disk, other programs' too.
     sync_limit: Duration,
     /// How long the change of owner in one home may take in all.
     walk_limit: Duration,
@@ -140,6 +140,9 @@ struct Settings {
     /// Called before a user's home is looked at.
     #[cfg(test)]
     before: Option<fn(&str)>,
+    /// Called before anything is put on disk.
+    #[cfg(test)]
+    syncing: Option<fn()>,
 }
 
 impl Default for Settings {
@@ -149,13 +152,15 @@ impl Default for Settings {
             workers: std::thread::available_parallelism().map_or(2, usize::from).clamp(2, 4),
             limit: Duration::from_secs(5),
             patience: Duration::from_secs(20),
-            sync_limit: Duration::from_secs(30),
+            sync_limit: Duration::from_secs(120),
             walk_limit: Duration::from_secs(300),
             replaced: 8,
             hanging: 64,
             left_behind: LEFT_BEHIND.clone(),
             #[cfg(test)]
             before: None,
+            #[cfg(test)]
+            syncing: None,
         }
     }
 }

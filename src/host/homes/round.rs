@@ -127,14 +127,14 @@ impl Round {
         // empty file where a full one was.
         let failed = file_systems.sync(&self.site.settings, &self.stop);
         let (lost, ready): (Vec<_>, Vec<_>) =
-            ready.into_iter().partition(|(_, what)| failed.contains_key(&what.device()));
+            ready.into_iter().partition(|(index, what)| failed.of(what.device(), &self.wishes[*index].place).is_some());
         if let Err(stopped) = self.stop.check() {
             self.discard(lost.into_iter().chain(ready).collect());
             return Err(stopped);
         }
         for (index, what) in &lost {
-            let reason = failed.get(&what.device()).map_or("", String::as_str);
-            self.refuse(*index, reason, LOOK.refused);
+            let reason = failed.of(what.device(), &self.wishes[*index].place).unwrap_or_default().to_owned();
+            self.refuse(*index, &reason, LOOK.refused);
         }
         self.discard(lost);
         let devices: Vec<(usize, u64)> = ready.iter().map(|(index, what)| (*index, what.device())).collect();
@@ -142,7 +142,7 @@ impl Round {
         self.stop.check()?;
         let failed = file_systems.sync(&self.site.settings, &self.stop);
         for (index, device) in devices {
-            if let Some(reason) = failed.get(&device) {
+            if let Some(reason) = failed.of(device, &self.wishes[index].place) {
                 self.outcomes[index].notes.push(format!("{reason}: what changed may be lost with the power"));
             }
         }

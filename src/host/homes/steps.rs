@@ -159,8 +159,7 @@ impl Round {
         let finished: BTreeMap<usize, bool> = self
             .step(jobs, FINISH, move |site, wish, what: Arc<Ready>, hand| match &*what {
                 Ready::Keys(prepared) => {
-                    let singly = !file_systems.is_bulk(prepared.device);
-                    as_user(site, wish, hand, |visit| visit.finish(prepared, singly, &file_systems).map(|()| true))
+                    as_user(site, wish, hand, |visit| visit.finish(prepared, &file_systems).map(|()| true))
                 }
                 Ready::Home(home) => (HomeOutcome::default(), create::finish(site, wish, home, hand)),
             })

@@ -169,3 +169,23 @@ fn of_two_users_with_one_uid_and_home_one_has_the_keys() {
     assert_eq!(run(&root, &people, false).outcomes[0].changes, []);
     std::fs::remove_dir_all(base).unwrap();
 }
+
+#[test]
+fn a_disk_that_is_slow_to_sync_does_not_count_against_the_users_on_it() {
+    let (base, root) = tree("disk");
+    let slow = Settings {
+        workers: 2,
+        replaced: 1,
+        limit: Duration::from_secs(3),
+        syncing: Some(|| std::thread::sleep(Duration::from_secs(4))),
+        ..settings()
+    };
+    for (count, keys) in [(3, &[1]), (20, &[2])] {
+        let people = crowd(&base, count, keys);
+        let done = run_with(&root, &people, false, &slow);
+        assert!(done.outcomes.iter().all(|outcome| outcome.refusal.is_none()), "{:?}", done.outcomes);
+        people.iter().for_each(|person| assert_keys(&base, person));
+        assert!(slow.left_behind.count() == 0 && !slow.left_behind.knows("/home/user0"));
+    }
+    std::fs::remove_dir_all(base).unwrap();
+}
