@@ -93,7 +93,7 @@ impl Visit<'_> {
                 stat.st_mode & 0o7777
             ));
         }
-        let Ssh::Open { dir: ssh, made } = self.open_ssh(&home)? else {
+        let Ssh::Open { dir: ssh, made } = self.open_ssh(&home, file_systems)? else {
             if self.wish.has_keys {
                 self.outcome.changes.extend(difference(None, &self.wish.content));
             }
@@ -110,7 +110,7 @@ impl Visit<'_> {
         changes.extend(difference(current.bytes.as_deref(), &self.wish.content));
         if self.site.policy.look_only {
             if current.in_the_way {
-                self.move_aside(&ssh, KEYS)?;
+                self.move_aside(&ssh, KEYS, file_systems)?;
             }
             self.outcome.changes.extend(changes);
             return Ok(Found::Settled);
@@ -131,7 +131,7 @@ impl Visit<'_> {
         self.hand.beat();
         self.hand.check()?;
         if self.current(&ssh).in_the_way {
-            self.move_aside(&ssh, KEYS)?;
+            self.move_aside(&ssh, KEYS, file_systems)?;
         }
         ssh.rename(&prepared.temporary, KEYS).map_err(|errno| {
             let _ = ssh.remove_file(&prepared.temporary);

@@ -120,7 +120,7 @@ impl Round {
             self.discard(ready);
             return Err(stopped);
         }
-        if self.site.policy.look_only || ready.is_empty() {
+        if self.site.policy.look_only {
             return Ok(again);
         }
         // Before a name leads to it, everything that was written must be on disk: else power loss could leave an
@@ -137,6 +137,9 @@ impl Round {
             self.refuse(*index, &reason, LOOK.refused);
         }
         self.discard(lost);
+        if ready.is_empty() {
+            return Ok(again);
+        }
         let devices: Vec<(usize, u64)> = ready.iter().map(|(index, what)| (*index, what.device())).collect();
         again.extend(self.finish(ready, file_systems));
         self.stop.check()?;

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use super::super::Dir;
 use super::existing::{KEYS, Visit};
+use super::sync::FileSystems;
 use super::{HomeChange, cannot, leftovers, selinux, shown};
 
 pub(super) const SSH: &str = ".ssh";
@@ -28,7 +29,7 @@ pub(super) enum Ssh {
 
 impl Visit<'_> {
     /// Opens `.ssh`, or makes it if there are keys to write.
-    pub(super) fn open_ssh(&mut self, home: &Dir) -> Result<Ssh, String> {
+    pub(super) fn open_ssh(&mut self, home: &Dir, file_systems: &FileSystems) -> Result<Ssh, String> {
         let path = home.path(SSH);
         let mut made = false;
         for _ in 0..PATIENCE {
@@ -76,7 +77,7 @@ impl Visit<'_> {
                     if !self.wish.has_keys && leads_nowhere {
                         return Ok(Ssh::Absent);
                     }
-                    self.move_aside(home, SSH)?;
+                    self.move_aside(home, SSH, file_systems)?;
                     if self.site.policy.look_only {
                         return Ok(Ssh::Absent);
                     }
@@ -123,8 +124,9 @@ impl Visit<'_> {
         Ok(())
     }
 
-    /// Gives `name` another name in the same directory.
-    pub(super) fn move_aside(&mut self, dir: &Dir, name: &str) -> Result<(), String> {
+    /// Gives `name` another name in the same directory, which is to be put on disk: else power loss could bring back
+    /// what was planted, and with it a way in.
+    pub(super) fn move_aside(&mut self, dir: &Dir, name: &str, file_systems: &FileSystems) -> Result<(), String> {
         let from = dir.path(name);
         if self.site.policy.look_only {
             self.outcome.changes.push(moved(&from, &dir.path(&format!("{name}.ddum-aside-…"))));
@@ -138,7 +140,12 @@ impl Visit<'_> {
             other => other,
         };
         match done {
-            Ok(()) => self.outcome.changes.push(moved(&from, &dir.path(&aside))),
+            Ok(()) => {
+                self.outcome.changes.push(moved(&from, &dir.path(&aside)));
+                if let Err(errno) = file_systems.note(dir, &self.wish.place) {
+                    self.outcome.notes.push(cannot("put on disk", dir.own_path(), errno));
+                }
+            }
             Err(Errno::NOENT) => {}
             Err(errno) => return Err(cannot("move aside", &from, errno)),
         }

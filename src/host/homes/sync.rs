@@ -20,10 +20,18 @@ const SINGLY: usize = 8;
 /// What is to be put on disk of one file system.
 #[derive(Debug, Default)]
 struct Changes {
-    /// Open files and directories, each with the place of the home that it belongs to.
-    single: Vec<(Arc<str>, OwnedFd)>,
+    single: Vec<Single>,
     /// Something open on the file system, when it is to be synced at once.
     bulk: Option<Arc<OwnedFd>>,
+}
+
+/// An open file or directory.
+#[derive(Debug)]
+struct Single {
+    /// The home that it belongs to.
+    place: Arc<str>,
+    inode: u64,
+    fd: OwnedFd,
 }
 
 /// What was written where since the last sync.
@@ -50,26 +58,26 @@ impl Failed {
 }
 
 enum Job {
-    Singly(Vec<(Arc<str>, OwnedFd)>),
+    Singly(Vec<Single>),
     Bulk(Arc<OwnedFd>),
 }
 
 impl FileSystems {
     /// Notes that a file or directory changed that belongs to the home at `place`, and says on which file system.
     pub(super) fn note(&self, changed: impl AsFd, place: &Arc<str>) -> rustix::io::Result<u64> {
-        let device = rustix::fs::fstat(&changed)?.st_dev;
+        let stat = rustix::fs::fstat(&changed)?;
         let mut known = lock(&self.known);
-        let changes = known.entry(device).or_default();
-        if changes.bulk.is_none() {
+        let changes = known.entry(stat.st_dev).or_default();
+        if changes.bulk.is_none() && !changes.single.iter().any(|one| one.inode == stat.st_ino) {
             let fd = rustix::io::fcntl_dupfd_cloexec(changed, 3)?;
             if changes.single.len() < SINGLY {
-                changes.single.push((Arc::clone(place), fd));
+                changes.single.push(Single { place: Arc::clone(place), inode: stat.st_ino, fd });
             } else {
                 changes.bulk = Some(Arc::new(fd));
                 changes.single.clear();
             }
         }
-        Ok(device)
+        Ok(stat.st_dev)
     }
 
     /// Notes that a tree of files changed in a directory.
@@ -140,7 +148,7 @@ impl Job {
             Self::Bulk(fd) => readable(fd.as_fd(), |fd| rustix::fs::syncfs(fd)).map(|()| Vec::new()),
             Self::Singly(single) => {
                 let mut failed = Vec::new();
-                for (place, fd) in single {
+                for Single { place, fd, .. } in single {
                     if let Err(errno) = readable(fd.as_fd(), |fd| rustix::fs::fsync(fd)) {
                         failed.push((place, errno));
                     }

@@ -310,3 +310,25 @@ fn a_home_that_swaps_its_directory_for_a_link_leads_no_write_outside() {
     assert!(swaps > 100 && written > 100, "{swaps} swaps, {written} writes");
     std::fs::remove_dir_all(base).unwrap();
 }
+
+#[test]
+fn what_is_moved_aside_stays_there_when_the_power_fails() {
+    let (base, root) = tree("aside");
+    let table: [(&str, &[u8], Plant, usize); 3] = [
+        // The home alone.
+        ("keyless", &[], |home, victim, _| symlink(victim, home.join(".ssh")).unwrap(), 1),
+        // The home, the new file, `.ssh`.
+        ("link", &[1], |home, victim, _| symlink(victim, home.join(".ssh")).unwrap(), 3),
+        // The new file, `.ssh`.
+        ("directory", &[1], |home, _, uid| mkdir(&ssh(home, uid).join("authorized_keys"), uid), 2),
+    ];
+    for (name, keys, plant, wanted) in table {
+        let home = base.join("home").join(name);
+        mkdir(&home, UID);
+        plant(&home, &base.join("etc"), UID);
+        let done = run(&root, &[Person::new(name, UID, keys)], false);
+        assert!(matches!(done.outcomes[0].changes[0], HomeChange::MovedAside { .. }), "{:?}", done.outcomes);
+        assert_eq!(done.syncs, wanted, "{name}");
+    }
+    std::fs::remove_dir_all(base).unwrap();
+}
