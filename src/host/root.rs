@@ -11,6 +11,8 @@ use rustix::io::Errno;
 use super::Dir;
 use crate::error::{Context, Error, ErrorKind};
 
+const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
 /// As many links as the kernel follows in one path (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
@@ -192,9 +194,13 @@ impl Root {
         if demand == Demand::Trusted && trusted.last() != Some(&true) {
             return Err(Stop::Untrusted(last.own_path().to_owned()));
         }
-        // The way was gone with O_PATH, which needs no permission to read; the end of it must be readable.
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = rustix::fs::openat(last.as_fd(), ".", flags, Mode::empty())?;
+        // The way was gone with O_PATH, which needs no permission to read. Where we may only pass through the end of
+        // it, that is what we get: what is in it can be reached by its name, and sshd needs no more.
+        let open = |way| rustix::fs::openat(last.as_fd(), ".", DIRECTORY | way, Mode::empty());
+        let fd = match open(OFlags::RDONLY) {
+            Err(Errno::ACCESS) => open(OFlags::PATH)?,
+            fd => fd?,
+        };
         Ok(Dir::from_fd(fd, self.display(path)))
     }
 }

@@ -240,7 +240,7 @@ impl View<'_> {
         if is_none {
             return Ok(None);
         }
-        let of = HomeOf { uid: entry.uid, gid: entry.gid, home: &home };
+        let of = HomeOf { name: self.name, uid: entry.uid, gid: entry.gid, home: &home };
         let look = host::look_at_homes(self.root, &[of], &Stop::default())?.pop().unwrap_or_default();
         Ok(Some((home, look)))
     }

@@ -79,8 +79,10 @@ fn lines<E: Entry>(root: &Root, part: &Part, name: &str) -> Result<Option<Lines<
 
 /// Gives the users their keys. The names in the answer are those whose keys are known, be it that there are none.
 fn read_keys(root: &Root, users: &mut [User], report: &mut Report) -> Result<BTreeSet<String>, Error> {
-    let homes: Vec<HomeOf<'_>> =
-        users.iter().map(|u| HomeOf { uid: u.uid.get(), gid: u.gid.get(), home: u.home.as_str() }).collect();
+    let homes: Vec<HomeOf<'_>> = users
+        .iter()
+        .map(|u| HomeOf { name: u.name.as_str(), uid: u.uid.get(), gid: u.gid.get(), home: u.home.as_str() })
+        .collect();
     // Who has no home of his own has no keys there either.
     let has_home = |user: &User| !user.home.is_none_like() || user.uid.get() == 0;
     let asked: Vec<HomeOf<'_>> =

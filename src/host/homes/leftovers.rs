@@ -66,7 +66,7 @@ pub(super) fn remove_tree(parent: &Dir, name: &str, hand: &Hand) -> rustix::io::
         }
         empty(&dir, DEPTH)?;
     } else {
-        hand.acting_as(Identity { uid: stat.st_uid, gid: stat.st_gid }, || empty(&dir, DEPTH))??;
+        hand.acting_as(Identity { uid: stat.st_uid, gid: stat.st_gid }, &[], || empty(&dir, DEPTH))??;
     }
     parent.remove_dir(name)
 }

@@ -8,6 +8,7 @@
 mod authorized_keys;
 mod create;
 mod existing;
+mod groups;
 mod leftovers;
 mod ownership;
 mod pool;
@@ -31,6 +32,7 @@ use std::time::Duration;
 
 use rustix::io::Errno;
 
+use self::groups::Memberships;
 use self::pool::{LeftBehind, Pool};
 use super::identity::Identity;
 use super::{Root, Stop};
@@ -201,6 +203,8 @@ struct Wish {
     /// The path of the home, shared with whoever notes that it does not answer.
     place: Arc<str>,
     user: Identity,
+    /// The groups beside the primary one.
+    groups: Vec<u32>,
     /// The whole `authorized_keys` to be.
     content: Vec<u8>,
     has_keys: bool,
@@ -213,11 +217,12 @@ impl Wish {
         Path::new(&*self.place)
     }
 
-    fn new(wish: &HomeWish<'_>) -> Self {
+    fn new(wish: &HomeWish<'_>, memberships: &Memberships) -> Self {
         Self {
             name: wish.name.to_owned(),
             place: Arc::from(wish.home),
             user: Identity { uid: wish.uid, gid: wish.gid },
+            groups: memberships.of(wish.name),
             content: authorized_keys::content(wish.keys),
             has_keys: !wish.keys.is_empty(),
             create: wish.create && HomeDir::new(wish.home).is_ok_and(|home| !home.is_none_like()),

@@ -134,8 +134,8 @@ pub(super) struct Hand {
 
 impl Hand {
     /// As [`Actor::acting_as`].
-    pub(super) fn acting_as<T>(&self, who: Identity, f: impl FnOnce() -> T) -> rustix::io::Result<T> {
-        self.actor.acting_as(who, f)
+    pub(super) fn acting_as<T>(&self, who: Identity, groups: &[u32], f: impl FnOnce() -> T) -> rustix::io::Result<T> {
+        self.actor.acting_as(who, groups, f)
     }
 
     /// To be asked before a change: a job that was given up must not go on when its file system wakes, hours later.

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 use super::super::identity::Identity;
 use super::super::{Demand, Dir, Root, Stop};
 use super::existing::KEYS;
+use super::groups::Memberships;
 use super::pool::{Answer, Hand};
 use super::ssh_dir::SSH;
 use super::{Settings, cannot, shown};
@@ -23,6 +24,8 @@ const SECOND: &str = "authorized_keys2";
 /// Whose home to look at.
 #[derive(Clone, Copy, Debug)]
 pub struct HomeOf<'a> {
+    /// The user's name, by which groups have members.
+    pub name: &'a str,
     /// The user's uid.
     pub uid: u32,
     /// The user's primary gid.
@@ -53,15 +56,16 @@ pub struct HomeLook {
 pub fn look(root: &Root, homes: &[HomeOf<'_>], stop: &Stop) -> Result<Vec<HomeLook>, Error> {
     let settings = Settings::default();
     let tree = root.duplicate()?;
+    let memberships = Memberships::read(root);
     let jobs = homes.iter().map(|of| {
         let who = Identity { uid: of.uid, gid: of.gid };
-        (Arc::from(of.home), (who, PathBuf::from(of.home)))
+        (Arc::from(of.home), (who, memberships.of(of.name), PathBuf::from(of.home)))
     });
     let pool = settings.pool(settings.limit, root.is_superuser(), stop);
-    let answers = pool.run(jobs.collect(), move |(who, home): (Identity, PathBuf), hand: &Hand| {
+    let answers = pool.run(jobs.collect(), move |(who, groups, home): (Identity, Vec<u32>, PathBuf), hand: &Hand| {
         let owner = if tree.is_superuser() { who.uid } else { tree.own_uid() };
         let visit = Visit { root: &tree, owner };
-        let looked = hand.acting_as(who, || visit.look(&home));
+        let looked = hand.acting_as(who, &groups, || visit.look(&home));
         looked.unwrap_or_else(|errno| trouble(format!("cannot act as uid {}: {errno}", who.uid)))
     });
     let limit = settings.limit.as_secs();
@@ -181,7 +185,7 @@ mod tests {
         std::fs::create_dir_all(home.join(".ssh")).unwrap();
         prepare(&home);
         let id = rustix::process::geteuid().as_raw();
-        let of = HomeOf { uid: id, gid: rustix::process::getegid().as_raw(), home: "/home/ann" };
+        let of = HomeOf { name: "ann", uid: id, gid: rustix::process::getegid().as_raw(), home: "/home/ann" };
         look(&tree.root(), &[of], &Stop::default()).unwrap().remove(0)
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::{Root, Stop};
+use super::groups::Memberships;
 use super::pool::{Answer, Hand, Pool};
 use super::slow;
 use super::steps::LOOK;
@@ -44,10 +45,11 @@ pub(super) fn run(
     settings: &Settings,
 ) -> Result<Done, Error> {
     let site = Site { root: root.duplicate()?, policy: policy.clone(), settings: settings.clone() };
+    let memberships = Memberships::read(root);
     let mut round = Round {
         site: Arc::new(site),
         stop: stop.clone(),
-        wishes: wishes.iter().map(|wish| Arc::new(Wish::new(wish))).collect(),
+        wishes: wishes.iter().map(|wish| Arc::new(Wish::new(wish, &memberships))).collect(),
         outcomes: vec![HomeOutcome::default(); wishes.len()],
         syncs: 0,
     };

@@ -2,10 +2,12 @@
 //! made like any directory would have a label under which sshd may not read its keys.
 
 use std::io::Write;
+use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::sync::LazyLock;
 
 use rustix::fd::AsFd;
+use rustix::io::Errno;
 
 /// The type of a home (the policy's userdomain.fc).
 pub(super) const HOME: &str = "user_home_dir_t";
@@ -47,8 +49,17 @@ fn write(label: &str) -> bool {
 }
 
 fn read_label(fd: impl AsFd) -> Option<String> {
+    const LABEL: &str = "security.selinux";
     let mut label = vec![0; 512];
-    let length = rustix::fs::fgetxattr(fd, "security.selinux", &mut label[..]).ok()?;
+    let length = match rustix::fs::fgetxattr(&fd, LABEL, &mut label[..]) {
+        // A directory that its user may only pass through, open by O_PATH.
+        Err(Errno::BADF) => {
+            let path = format!("/proc/thread-self/fd/{}", fd.as_fd().as_raw_fd());
+            rustix::fs::getxattr(path, LABEL, &mut label[..])
+        }
+        length => length,
+    };
+    let length = length.ok()?;
     label.truncate(length);
     String::from_utf8(label).ok().map(|label| label.trim_end_matches('\0').to_owned())
 }

@@ -263,7 +263,7 @@ fn as_user<T>(
     work: impl FnOnce(&mut Visit<'_>) -> Result<T, String>,
 ) -> (HomeOutcome, Result<T, String>) {
     let mut visit = Visit { site, wish, hand, outcome: HomeOutcome::default() };
-    let result = hand.acting_as(wish.user, || work(&mut visit));
+    let result = hand.acting_as(wish.user, &wish.groups, || work(&mut visit));
     let result = result.unwrap_or_else(|errno| Err(format!("cannot act as uid {}: {errno}", wish.user.uid)));
     (visit.outcome, result)
 }

@@ -164,7 +164,7 @@ fn without_roots_rights_everything_works_but_the_owner() {
             let again = run(&root, &people, false);
             (done.outcomes, again.outcomes)
         };
-        let as_other = move || Actor::new(is_root()).acting_as(Identity { uid: UID, gid: UID }, twice).unwrap();
+        let as_other = move || Actor::new(is_root()).acting_as(Identity { uid: UID, gid: UID }, &[], twice).unwrap();
         let (done, again) = scope.spawn(as_other).join().unwrap();
         for outcome in &done {
             assert_eq!(outcome.refusal, None);

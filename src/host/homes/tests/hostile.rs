@@ -100,6 +100,15 @@ const PLANTS: &[(&str, Plant, After)] = &[
         },
         After::Keys,
     ),
+    (
+        "home-mode-100",
+        |home, _, uid| {
+            file(&ssh(home, uid).join("authorized_keys"), uid, 0o600, b"ssh-ed25519 AAAA mine\n");
+            chmod(home, 0o100);
+        },
+        After::Keys,
+    ),
+    ("home-mode-300", |home, _, _| chmod(home, 0o300), After::Keys),
     ("home-of-root", |home, _, _| chown(home, 0), After::Refused("belongs to uid 0")),
     ("home-closed", |home, _, _| chmod(home, 0), After::Refused("Permission denied")),
 ];
@@ -132,7 +141,7 @@ fn no_planted_file_hangs_an_update_or_leads_it_out_of_the_home() {
     let mut expected = Vec::new();
     for (n, (name, plant, after)) in PLANTS.iter().enumerate() {
         // What needs another owner or another's rights cannot be planted by an ordinary user.
-        if !is_root() && (name.contains("root") || name.contains("immutable")) {
+        if !is_root() && ["root", "immutable", "home-mode"].iter().any(|word| name.contains(word)) {
             continue;
         }
         if name.contains("immutable") && !can_be_immutable(&base) {
@@ -330,5 +339,35 @@ fn what_is_moved_aside_stays_there_when_the_power_fails() {
         assert!(matches!(done.outcomes[0].changes[0], HomeChange::MovedAside { .. }), "{:?}", done.outcomes);
         assert_eq!(done.syncs, wanted, "{name}");
     }
+    std::fs::remove_dir_all(base).unwrap();
+}
+
+#[test]
+fn a_home_that_only_a_group_may_reach_is_reached_as_sshd_reaches_it() {
+    if !is_root() {
+        return;
+    }
+    let (base, root) = tree("group");
+    let gid = UID + 7;
+    std::fs::write(base.join("etc/group"), format!("staff:x:{gid}:bob,alice\nother:x:{}:\n", gid + 1)).unwrap();
+    for (dir, gid) in [("home/staff", gid), ("home/closed", gid + 1)] {
+        mkdir(&base.join(dir), 0);
+        chmod(&base.join(dir), 0o710);
+        rustix::fs::chown(base.join(dir), None, Some(Gid::from_raw(gid))).unwrap();
+    }
+    let mut people = Vec::new();
+    for (n, home) in ["home/staff/alice", "home/closed/bob"].iter().enumerate() {
+        let uid = UID + u32::try_from(n).unwrap();
+        mkdir(&base.join(home), uid);
+        file(&ssh(&base.join(home), uid).join("authorized_keys"), uid, 0o600, key(7).line().as_bytes());
+        let name = home.rsplit('/').next().unwrap();
+        people.push(Person { home: format!("/{home}"), ..Person::new(name, uid, &[1]) });
+    }
+    let done = run(&root, &people, false);
+    assert_keys(&base, &people[0]);
+    assert!(done.outcomes[1].refusal.as_deref().unwrap().contains("Permission denied"), "{:?}", done.outcomes);
+    let of = HomeOf { name: "alice", uid: UID, gid: UID, home: "/home/staff/alice" };
+    let look = look(&root, &[of], &Stop::default()).unwrap().remove(0);
+    assert_eq!(look.keys.as_deref(), Some(people[0].content().as_bytes()), "{look:?}");
     std::fs::remove_dir_all(base).unwrap();
 }
