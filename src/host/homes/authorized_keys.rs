@@ -54,6 +54,11 @@ pub(super) fn difference(old: Option<&[u8]>, new: &[u8]) -> Vec<HomeChange> {
     }
 }
 
+/// Whether sshd may find a key there.
+pub(super) fn is_key_in(bytes: &[u8]) -> bool {
+    bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii).any(|line| !line.is_empty() && !line.starts_with(b"#"))
+}
+
 /// The lines that say something, each with what to call it in a report.
 fn named(bytes: &[u8]) -> BTreeMap<Vec<u8>, String> {
     let mut lines = BTreeMap::new();

@@ -2,14 +2,14 @@
 //! than the user could go alone.
 
 use std::fs::File;
-use std::io::Write;
+use std::io::{Read, Write};
 
-use rustix::fs::{FileType, Mode};
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::process::Gid;
 
 use super::super::{Demand, Dir};
-use super::authorized_keys::difference;
+use super::authorized_keys::{self, difference};
 use super::pool::Hand;
 use super::ssh_dir::{SSH, Ssh};
 use super::sync::FileSystems;
@@ -78,11 +78,19 @@ impl Visit<'_> {
         self.hand.beat();
         let stat = home.stat().map_err(|errno| cannot("look at", home.own_path(), errno))?;
         if stat.st_uid != self.owner() {
-            if !self.wish.has_keys {
+            let stay = keys_for_sshd(&home);
+            if !self.wish.has_keys && !stay {
                 return Ok(Found::Settled);
             }
-            let (home, owner) = (shown(home.own_path()), stat.st_uid);
-            return Err(format!("the home {home} belongs to uid {owner}, not to uid {}", self.owner()));
+            let (path, owner, own) = (shown(home.own_path()), stat.st_uid, self.owner());
+            let mut reason = format!("the home {path} belongs to uid {owner}, not to uid {own}");
+            if stay {
+                let keys = shown(&home.path(".ssh/authorized_keys"));
+                reason += &format!(
+                    ", and sshd may go on taking the keys in {keys}: remove that file, or give the home to uid {own}"
+                );
+            }
+            return Err(reason);
         }
         if self.wish.has_keys && stat.st_mode & 0o022 != 0 {
             // With its members in view, Debian's sshd lets a private group pass (misc.c, secure_permissions).
@@ -214,6 +222,27 @@ impl Visit<'_> {
         })?;
         Ok((name, file))
     }
+}
+
+/// Whether a home that is somebody else's has keys that the user, and so sshd, can read. One that is root's passes its
+/// StrictModes. A link may lead to some.
+fn keys_for_sshd(home: &Dir) -> bool {
+    const PATH: &str = ".ssh/authorized_keys";
+    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let resolve = ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let opened = match rustix::fs::openat2(home, PATH, flags, Mode::empty(), resolve) {
+        // Old sandboxes refuse the call.
+        Err(Errno::NOSYS | Errno::PERM) => rustix::fs::openat(home, PATH, flags, Mode::empty()),
+        other => other,
+    };
+    let file = match opened {
+        Ok(fd) => File::from(fd),
+        Err(errno) => return !matches!(errno, Errno::NOENT | Errno::ACCESS | Errno::NOTDIR | Errno::NXIO),
+    };
+    let is_regular =
+        rustix::fs::fstat(&file).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile);
+    let mut bytes = Vec::new();
+    is_regular && (file.take(LIMIT).read_to_end(&mut bytes).is_err() || authorized_keys::is_key_in(&bytes))
 }
 
 fn fill(mut file: &File, content: &[u8], gid: u32) -> rustix::io::Result<()> {

@@ -371,3 +371,54 @@ fn a_home_that_only_a_group_may_reach_is_reached_as_sshd_reaches_it() {
     assert_eq!(look.keys.as_deref(), Some(people[0].content().as_bytes()), "{look:?}");
     std::fs::remove_dir_all(base).unwrap();
 }
+
+#[test]
+fn keys_that_stay_in_a_home_of_somebody_else_are_told_of() {
+    if !is_root() {
+        return;
+    }
+    let (base, root) = tree("foreign");
+    let elsewhere = base.join("elsewhere");
+    mkdir(&elsewhere, 0);
+    file(&elsewhere.join("authorized_keys"), 0, 0o644, key(8).line().as_bytes());
+    let old = key(7);
+    let table: [(&str, &[u8], bool); 6] = [
+        ("open", old.line().as_bytes(), true),
+        ("passed", old.line().as_bytes(), true),
+        ("linked", b"", true),
+        ("closed", old.line().as_bytes(), false),
+        ("empty", b"# nobody\n\n", false),
+        ("none", b"", false),
+    ];
+    let mut people = Vec::new();
+    for (name, content, _) in table {
+        let home = base.join("home").join(name);
+        mkdir(&home, 0);
+        match name {
+            "linked" => symlink(&elsewhere, home.join(".ssh")).unwrap(),
+            "none" => {}
+            _ => {
+                let ssh = ssh(&home, 0);
+                chmod(&ssh, if name == "passed" { 0o711 } else { 0o755 });
+                let mode = if name == "closed" { 0o600 } else { 0o644 };
+                file(&ssh.join("authorized_keys"), 0, mode, content);
+            }
+        }
+        people.push(Person::new(name, UID, &[]));
+        people.push(Person::new(name, UID + 1, &[1]));
+    }
+    let before = snapshot(&base);
+    let done = run(&root, &people, false);
+    assert_eq!(snapshot(&base), before);
+    for ((name, _, stays), outcomes) in table.iter().zip(done.outcomes.chunks(2)) {
+        let [keyless, keyed] = outcomes else { panic!() };
+        let says = |outcome: &HomeOutcome| {
+            let refusal = outcome.refusal.as_deref().unwrap_or_default();
+            assert!(refusal.is_empty() || refusal.contains("belongs to uid 0, not to uid"), "{name}: {refusal}");
+            refusal.contains("sshd may go on taking the keys in") && refusal.ends_with("; keys unchanged")
+        };
+        assert_eq!((says(keyless), says(keyed)), (*stays, *stays), "{name}: {outcomes:?}");
+        assert_eq!((keyless.refusal.is_some(), keyed.refusal.is_some()), (*stays, true), "{name}");
+    }
+    std::fs::remove_dir_all(base).unwrap();
+}
