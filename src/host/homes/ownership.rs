@@ -4,6 +4,9 @@
 //! way to read or write it (`O_PATH`), looked at, and given on by that descriptor: whatever the user renames or links
 //! meanwhile, only a file that the old ids own is touched.
 
+use std::ffi::{CStr, OsStr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::fd::{AsFd, OwnedFd};
@@ -18,6 +21,9 @@ use super::{Site, Wish, cannot, shown};
 
 /// Deeper directories keep their owner, and are reported; each level holds a descriptor.
 const DEPTH: usize = 200;
+
+/// So many mount points in a home are named.
+const NAMED: usize = 10;
 
 const LOOK: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 const READ: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
@@ -42,6 +48,8 @@ struct Walk<'a> {
     device: u64,
     deadline: Instant,
     hand: &'a Hand,
+    /// How many mount points were met.
+    left_out: usize,
     done: Reowned,
 }
 
@@ -59,7 +67,8 @@ pub(super) fn follow(site: &Site, wish: &Wish, old: Identity, hand: &Hand) -> Re
         return Ok(Reowned::default());
     }
     let deadline = Instant::now() + site.settings.walk_limit;
-    let mut walk = Walk { site, old, new: wish.user, device: stat.st_dev, deadline, hand, done: Reowned::default() };
+    let mut walk =
+        Walk { site, old, new: wish.user, device: stat.st_dev, deadline, hand, left_out: 0, done: Reowned::default() };
     walk.tree(&home).map_err(|reason| {
         format!("{reason}; {} files of {} got their new owner", walk.done.files, shown(home.own_path()))
     })?;
@@ -75,6 +84,8 @@ impl Walk<'_> {
     fn tree(&mut self, home: &Dir) -> Result<(), String> {
         let trouble = |errno| cannot("read", home.own_path(), errno);
         let mut stack = vec![rustix::fs::Dir::new(home.duplicate().map_err(trouble)?.into_fd()).map_err(trouble)?];
+        // Where the walk is, for messages only.
+        let mut path = home.own_path().to_owned();
         let mut seen = 0_u32;
         while let Some(dir) = stack.last_mut() {
             let entry = match dir.read() {
@@ -82,6 +93,7 @@ impl Walk<'_> {
                 Some(Err(errno)) => return Err(trouble(errno)),
                 None => {
                     stack.pop();
+                    path.pop();
                     continue;
                 }
             };
@@ -100,8 +112,12 @@ impl Walk<'_> {
             }
             let file = match look(dir.fd().map_err(trouble)?, name) {
                 Ok(file) => file,
-                // Gone meanwhile, or a mount point.
-                Err(Errno::NOENT | Errno::XDEV | Errno::LOOP) => continue,
+                // Gone meanwhile.
+                Err(Errno::NOENT | Errno::LOOP) => continue,
+                Err(Errno::XDEV) => {
+                    self.leave_out(&path, name);
+                    continue;
+                }
                 Err(Errno::ACCESS) => {
                     self.note(denied(home));
                     continue;
@@ -110,6 +126,7 @@ impl Walk<'_> {
             };
             let stat = rustix::fs::fstat(&file).map_err(trouble)?;
             if stat.st_dev != self.device {
+                self.leave_out(&path, name);
                 continue;
             }
             self.give(file.as_fd(), &stat)
@@ -120,7 +137,10 @@ impl Walk<'_> {
                     continue;
                 }
                 match rustix::fs::openat(&file, ".", READ, Mode::empty()) {
-                    Ok(fd) => stack.push(rustix::fs::Dir::new(fd).map_err(trouble)?),
+                    Ok(fd) => {
+                        stack.push(rustix::fs::Dir::new(fd).map_err(trouble)?);
+                        path.push(OsStr::from_bytes(name.to_bytes()));
+                    }
                     Err(Errno::NOENT) => {}
                     Err(Errno::ACCESS) => self.note(denied(home)),
                     // Said to be done, the rest would belong to the old uid for ever.
@@ -155,6 +175,19 @@ impl Walk<'_> {
         Ok(())
     }
 
+    /// Says that a mount point is not crossed. What is there is not the home's, and may be a whole disk.
+    fn leave_out(&mut self, dir: &Path, name: &CStr) {
+        self.left_out += 1;
+        match self.left_out {
+            1..=NAMED => {
+                let path = shown(&dir.join(OsStr::from_bytes(name.to_bytes())));
+                self.note(format!("{path} is another file system: what is there keeps its owner"));
+            }
+            more if more == NAMED + 1 => self.note("and so are more places in the home".to_owned()),
+            _ => {}
+        }
+    }
+
     fn note(&mut self, note: String) {
         if !self.done.notes.contains(&note) {
             self.done.notes.push(note);
@@ -168,7 +201,7 @@ fn denied(home: &Dir) -> String {
 }
 
 /// Opens what is called `name`, be it a link, but not across a mount.
-fn look(dir: impl AsFd, name: &std::ffi::CStr) -> rustix::io::Result<OwnedFd> {
+fn look(dir: impl AsFd, name: &CStr) -> rustix::io::Result<OwnedFd> {
     let stay = ResolveFlags::NO_XDEV | ResolveFlags::NO_MAGICLINKS;
     match rustix::fs::openat2(dir.as_fd(), name, LOOK, Mode::empty(), stay) {
         // Old sandboxes refuse the call. Only bind mounts of the same file system are crossed then.

@@ -81,3 +81,74 @@ fn a_home_of_a_third_user_is_left_alone() {
     assert_eq!(snapshot(&base), before);
     std::fs::remove_dir_all(base).unwrap();
 }
+
+#[test]
+fn a_file_system_in_the_home_is_left_out_by_name() {
+    if !is_root() {
+        return;
+    }
+    let (base, root) = tree("mounted");
+    let home = base.join("home/alice");
+    mkdir(&home, UID);
+    mkdir(&home.join("disks"), UID);
+    mkdir(&base.join("bound"), UID);
+    let mut mounted = Vec::new();
+    for (at, arguments) in
+        [("tmpfs", &["-t", "tmpfs", "none"][..]), ("bound", &["--bind", base.join("bound").to_str().unwrap()])]
+    {
+        let at = home.join("disks").join(at);
+        mkdir(&at, UID);
+        if !std::process::Command::new("mount").args(arguments).arg(&at).status().is_ok_and(|status| status.success()) {
+            eprintln!("NOT TESTED: mount {arguments:?} needs a kernel that lets it");
+            continue;
+        }
+        file(&at.join("file"), UID, 0o600, b"");
+        mounted.push(at);
+    }
+    let person = Person { moved_from: Some((UID, UID)), ..Person::new("alice", UID + 1, &[1]) };
+    let done = run(&root, std::slice::from_ref(&person), false);
+    let owners: Vec<u32> = mounted.iter().map(|at| std::fs::metadata(at.join("file")).unwrap().uid()).collect();
+    for at in &mounted {
+        assert!(std::process::Command::new("umount").arg(at).status().unwrap().success());
+    }
+    assert_keys(&base, &person);
+    assert!(owners.iter().all(|owner| *owner == UID), "{owners:?}");
+    let mut notes = done.outcomes[0].notes.clone();
+    notes.sort();
+    let mut wanted: Vec<String> = mounted
+        .iter()
+        .map(|at| format!("{} is another file system: what is there keeps its owner", at.display()))
+        .collect();
+    wanted.sort();
+    assert_eq!(notes, wanted);
+    std::fs::remove_dir_all(base).unwrap();
+}
+
+#[test]
+fn a_walk_that_was_killed_is_begun_again_because_the_home_comes_last() {
+    if !is_root() {
+        return;
+    }
+    let (base, root) = tree("again");
+    let (old, new) = (UID, UID + 1);
+    let home = base.join("home/alice");
+    mkdir(&home, old);
+    for n in 0..300 {
+        file(&home.join(format!("file{n}")), old, 0o600, b"");
+    }
+    let person = Person { moved_from: Some((old, old)), ..Person::new("alice", new, &[1]) };
+    let hasty = Settings { walk_limit: Duration::ZERO, ..settings() };
+    let done = run_with(&root, std::slice::from_ref(&person), false, &hasty);
+    let refusal = done.outcomes[0].refusal.as_deref().unwrap();
+    assert!(refusal.contains("was not gone through in 0 s") && refusal.ends_with("keys unchanged"), "{refusal}");
+    let owner_of = |path: &Path| std::fs::metadata(path).unwrap().uid();
+    assert_eq!(owner_of(&home), old);
+    // As far as a walk came that was killed.
+    for n in 0..100 {
+        chown(&home.join(format!("file{n}")), new);
+    }
+    let done = run(&root, std::slice::from_ref(&person), false);
+    assert_eq!(done.outcomes[0].changes[0], HomeChange::Reowned { files: 201 });
+    assert!(snapshot(&home).values().all(|facts| facts[1] == u64::from(new)));
+    std::fs::remove_dir_all(base).unwrap();
+}
