@@ -47,6 +47,7 @@ struct Walk<'a> {
     new: Identity,
     device: u64,
     deadline: Instant,
+    reused: bool,
     hand: &'a Hand,
     /// How many mount points were met.
     left_out: usize,
@@ -54,7 +55,9 @@ struct Walk<'a> {
 }
 
 /// Gives the home of `wish` and what is in it from the old ids to the new ones, on one file system.
-pub(super) fn follow(site: &Site, wish: &Wish, old: Identity, hand: &Hand) -> Result<Reowned, String> {
+///
+/// Where the old uid is `reused`, a file with several links stays: it may be the new holder's, linked into the home.
+pub(super) fn follow(site: &Site, wish: &Wish, old: Identity, reused: bool, hand: &Hand) -> Result<Reowned, String> {
     let home = match site.root.try_walk(wish.home(), Demand::TrustedLinks) {
         Ok(Ok(home)) => home,
         Ok(Err(Errno::NOENT | Errno::NOTDIR)) => return Ok(Reowned::default()),
@@ -67,8 +70,17 @@ pub(super) fn follow(site: &Site, wish: &Wish, old: Identity, hand: &Hand) -> Re
         return Ok(Reowned::default());
     }
     let deadline = Instant::now() + site.settings.walk_limit;
-    let mut walk =
-        Walk { site, old, new: wish.user, device: stat.st_dev, deadline, hand, left_out: 0, done: Reowned::default() };
+    let mut walk = Walk {
+        site,
+        old,
+        new: wish.user,
+        device: stat.st_dev,
+        deadline,
+        reused,
+        hand,
+        left_out: 0,
+        done: Reowned::default(),
+    };
     walk.tree(&home).map_err(|reason| {
         format!("{reason}; {} files of {} got their new owner", walk.done.files, shown(home.own_path()))
     })?;
@@ -154,6 +166,12 @@ impl Walk<'_> {
     /// Files of other uids stay, whatever their group: a hard link to one may have been put there.
     fn give(&mut self, file: impl AsFd, stat: &Stat) -> rustix::io::Result<()> {
         if stat.st_uid != self.old.uid && stat.st_uid != self.new.uid {
+            return Ok(());
+        }
+        let is_linked = stat.st_nlink > 1 && FileType::from_raw_mode(stat.st_mode) != FileType::Directory;
+        if self.reused && is_linked {
+            let uid = self.old.uid;
+            self.note(format!("uid {uid} has another user now: files with several hard links keep their owner"));
             return Ok(());
         }
         let uid = (stat.st_uid == self.old.uid && self.old.uid != self.new.uid).then(|| Uid::from_raw(self.new.uid));

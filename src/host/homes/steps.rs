@@ -1,6 +1,6 @@
 //! What an update does in each step, for all homes that the step is for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -204,15 +204,19 @@ impl Round {
 
     /// Lets the files in homes follow their users' ids. Returns the wishes to go on with.
     pub(super) fn follow(&mut self, moved: Vec<usize>) -> Result<Vec<usize>, Error> {
-        let jobs: Vec<_> =
-            moved.into_iter().filter_map(|index| Some((index, self.wishes[index].moved_from?))).collect();
+        let uids: BTreeSet<u32> = self.wishes.iter().map(|wish| wish.user.uid).collect();
+        let job = |index: usize| {
+            let old = self.wishes[index].moved_from?;
+            Some((index, (old, old.uid != self.wishes[index].user.uid && uids.contains(&old.uid))))
+        };
+        let jobs: Vec<_> = moved.into_iter().filter_map(job).collect();
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
         let file_systems = Arc::new(FileSystems::default());
         let noted = Arc::clone(&file_systems);
-        let walked = self.step(jobs, FOLLOW, move |site, wish, old, hand| {
-            let walked = ownership::follow(site, wish, old, hand);
+        let walked = self.step(jobs, FOLLOW, move |site, wish, (old, reused), hand| {
+            let walked = ownership::follow(site, wish, old, reused, hand);
             if let Ok(Reowned { home: Some(home), .. }) = &walked {
                 // The owner of a file is not worth a refusal when it cannot be put on disk.
                 let _ = noted.note_tree(home);

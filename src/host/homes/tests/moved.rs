@@ -152,3 +152,24 @@ fn a_walk_that_was_killed_is_begun_again_because_the_home_comes_last() {
     assert!(snapshot(&home).values().all(|facts| facts[1] == u64::from(new)));
     std::fs::remove_dir_all(base).unwrap();
 }
+
+#[test]
+fn what_the_new_holder_of_the_old_uid_owns_cannot_be_had_by_a_link() {
+    if !is_root() {
+        return;
+    }
+    let (base, root) = tree("reused");
+    let (old, new) = (UID, UID + 1);
+    for (home, uid) in [("home/alice", old), ("home/bob", old)] {
+        mkdir(&base.join(home), uid);
+    }
+    file(&base.join("home/bob/letter"), old, 0o666, b"to bob");
+    std::fs::hard_link(base.join("home/bob/letter"), base.join("home/alice/letter")).unwrap();
+    file(&base.join("home/alice/own"), old, 0o600, b"");
+    let alice = Person { moved_from: Some((old, old)), ..Person::new("alice", new, &[1]) };
+    let done = run(&root, &[alice, Person::new("bob", old, &[2])], false);
+    let owner_of = |path: &str| std::fs::metadata(base.join(path)).unwrap().uid();
+    assert_eq!((owner_of("home/bob/letter"), owner_of("home/alice/own")), (old, new));
+    assert!(done.outcomes[0].notes[0].contains("has another user now"), "{:?}", done.outcomes);
+    std::fs::remove_dir_all(base).unwrap();
+}
