@@ -13,6 +13,7 @@ use ddum::logging::{self, Place};
 fn main() -> ExitCode {
     logging::withhold_words();
     host::keep_memory_private();
+    host::use_own_umask();
     host::contain_panics();
     // Until the command line is understood, whatever is to be said goes to standard error.
     let early = logging::start(Place::Foreground, Verbosity::default(), None);

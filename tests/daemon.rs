@@ -151,7 +151,7 @@ impl Drop for Running {
 }
 
 /// What does not come within this time does not come. A machine that builds something else meanwhile is slow.
-const LONG: Duration = Duration::from_secs(60);
+const LONG: Duration = Duration::from_secs(120);
 
 /// Whether something comes true.
 fn soon(mut condition: impl FnMut() -> bool) -> bool {
@@ -399,13 +399,13 @@ fn sigterm_ends_a_daemon_whose_tables_are_files_that_hang() {
     // Nobody ever writes to it: open(2) waits.
     assert!(Command::new("mkfifo").arg(tree.path("users.json")).status().unwrap().success());
     let mut daemon = tree.foreground();
-    assert!(soon(10, || tree.logged("started") == 1), "{}", tree.read("log"));
+    assert!(soon(|| tree.logged("started") == 1), "{}", tree.read("log"));
     let tasks = format!("/proc/{}/task", daemon.0.id());
     let named = |task: PathBuf| std::fs::read_to_string(task.join("comm")).is_ok_and(|name| name == "ddum-scan\n");
     let is_scanning = || std::fs::read_dir(&tasks).unwrap().any(|task| named(task.unwrap().path()));
-    assert!(soon(10, is_scanning), "{}", tree.read("log"));
+    assert!(soon(is_scanning), "{}", tree.read("log"));
     daemon.signal(Signal::TERM);
-    assert_eq!(daemon.ends_within(3), Some(0), "{}", tree.read("log"));
+    assert_eq!(daemon.end(), Some(0), "{}", tree.read("log"));
     assert!(!tree.path("root/run/ddum.pid").exists());
 }
 
@@ -446,10 +446,10 @@ fn sighup_leaves_a_scan_that_hangs_for_the_one_that_is_configured_now() {
     configure(&silent);
     let mut command = tree.ddum(&["-p", "/run/ddum.pid", "-f"]);
     let mut daemon = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
-    assert!(soon(20, || asked.load(Ordering::SeqCst) > 0), "{}", tree.read("log"));
+    assert!(soon(|| asked.load(Ordering::SeqCst) > 0), "{}", tree.read("log"));
     configure(&good);
     daemon.signal(Signal::HUP);
-    assert!(soon(60, || tree.logged("0 users and 0 groups from tables") == 1), "{}", tree.read("log"));
+    assert!(soon(|| tree.logged("0 users and 0 groups from tables") == 1), "{}", tree.read("log"));
     let log = tree.read("log");
     let at = |text: &str| log.find(text).unwrap_or_else(|| panic!("{text}: {log}"));
     assert!(at("update left before its end") < at("configuration read again"), "{log}");
@@ -458,9 +458,9 @@ fn sighup_leaves_a_scan_that_hangs_for_the_one_that_is_configured_now() {
     configure(&silent);
     let before = asked.load(Ordering::SeqCst);
     daemon.signal(Signal::HUP);
-    assert!(soon(20, || asked.load(Ordering::SeqCst) > before), "{}", tree.read("log"));
+    assert!(soon(|| asked.load(Ordering::SeqCst) > before), "{}", tree.read("log"));
     daemon.signal(Signal::TERM);
-    assert_eq!(daemon.ends_within(3), Some(0));
+    assert_eq!(daemon.end(), Some(0));
 }
 
 /// Log outputs that take nothing for a while: the update is made, the end comes in time, and what was lost is told.
@@ -486,13 +486,13 @@ fn no_update_waits_for_a_log_that_nobody_reads() {
     let mut command = tree.daemon(&["-f"]);
     // A pipe that is full after 64 KiB, of 1.5 MB that the first update has to say.
     let mut daemon = Running(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
-    assert!(soon(120, || tree.has_user("user19999")), "the update is made");
+    assert!(soon(|| tree.has_user("user19999")), "the update is made");
     let status = || tree.read("root/run/ddum/status.json").contains(r#""result": "done""#);
-    assert!(soon(60, status), "{}", tree.read("root/run/ddum/status.json"));
+    assert!(soon(status), "{}", tree.read("root/run/ddum/status.json"));
     std::fs::remove_file(tree.path("users.json")).unwrap();
     daemon.signal(Signal::USR1);
     let status = || tree.read("root/run/ddum/status.json").contains(r#""result": "failed""#);
-    assert!(soon(60, status), "the next one too");
+    assert!(soon(status), "the next one too");
 
     // Somebody reads again.
     let mut stderr = daemon.0.stderr.take().unwrap();
@@ -506,7 +506,7 @@ fn no_update_waits_for_a_log_that_nobody_reads() {
     });
     let told = || String::from_utf8_lossy(&told.lock().unwrap()).into_owned();
     assert!(
-        soon(60, || {
+        soon(|| {
             daemon.signal(Signal::USR1);
             told().contains("log lines that could not be written here and are lost: ")
         }),
@@ -514,7 +514,7 @@ fn no_update_waits_for_a_log_that_nobody_reads() {
         told().lines().count()
     );
     daemon.signal(Signal::TERM);
-    assert_eq!(daemon.ends_within(3), Some(0));
+    assert_eq!(daemon.end(), Some(0));
     drop(syslog);
     std::fs::remove_file(&socket).unwrap();
 }
@@ -527,8 +527,112 @@ fn sigterm_ends_a_daemon_whose_log_nobody_reads() {
     tree.users(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let mut command = tree.daemon(&["-f"]);
     let mut daemon = Running(command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
-    assert!(soon(60, || tree.read("root/run/ddum/status.json").contains("done")));
+    assert!(soon(|| tree.read("root/run/ddum/status.json").contains("done")));
     daemon.signal(Signal::TERM);
-    assert_eq!(daemon.ends_within(3), Some(0));
+    assert_eq!(daemon.end(), Some(0));
     assert!(!tree.path("root/run/ddum.pid").exists());
+}
+
+/// Brings a process into the worst state that a caller can leave it in, then runs the program that its arguments name.
+const BAD_START: &str = r"
+import os, resource, signal, sys
+os.umask(int(sys.argv[1], 8))
+for limit, value in [(resource.RLIMIT_FSIZE, 64), (resource.RLIMIT_NOFILE, 16), (resource.RLIMIT_CORE, None)]:
+    hard = resource.getrlimit(limit)[1]
+    resource.setrlimit(limit, (hard if value is None else value, hard))
+for number in [signal.SIGPIPE, signal.SIGCHLD, signal.SIGHUP, signal.SIGXFSZ]:
+    signal.signal(number, signal.SIG_IGN)
+signal.pthread_sigmask(signal.SIG_BLOCK, set(range(1, 32)))
+os.mkdir('gone')
+os.chdir('gone')
+os.rmdir('../gone')
+for stream in range(3):
+    os.close(stream)
+os.execv(sys.argv[2], sys.argv[2:])
+";
+
+#[test]
+fn whatever_state_it_is_started_in_the_daemon_works_and_its_files_have_their_modes() {
+    for (umask, foreground) in [("000", false), ("077", false), ("000", true), ("077", true)] {
+        let tree = Tree::new(&format!("state-{umask}-{foreground}"));
+        let config = tree.read("config").replace(r#""create_home": false"#, r#""create_home": true"#);
+        tree.write("config", &config);
+        let users = tree.read("users.json").replace("/home/", "/srv/people/");
+        // More than a file may have under the limit that the daemon is started with.
+        let users = users.replace(r#""GID""#, &format!(r#""RealName":{{"S":"{}"}},"GID""#, "a".repeat(200)));
+        tree.write("users.json", &users);
+        let daemon = tree.daemon(if foreground { &["-f"] } else { &[] });
+        let mut command = Command::new("python3");
+        command.args(["-c", BAD_START, umask]).arg(daemon.get_program()).args(daemon.get_args());
+        let mut child = Running(command.current_dir(&tree.0).env_remove("NOTIFY_SOCKET").spawn().unwrap());
+        if !foreground {
+            assert_eq!(child.end(), Some(0), "{umask}: {}", tree.read("log"));
+        }
+        assert!(soon(|| tree.logged("1 user added") == 1), "{umask} {foreground}: {}", tree.read("log"));
+        let pid = tree.pid().unwrap();
+        assert_eq!(foreground, pid == Pid::from_child(&child.0));
+        for (path, mode) in [
+            ("root/run/ddum.pid", 0o644),
+            ("root/run/ddum", 0o755),
+            ("root/run/ddum/status.json", 0o644),
+            ("root/srv", 0o755),
+            ("root/srv/people", 0o755),
+            ("root/srv/people/alice", 0o700),
+            ("root/var/lib", 0o755),
+            ("root/var/lib/ddum", 0o700),
+            ("root/etc/passwd", 0o644),
+            ("log", 0o640),
+        ] {
+            let meta = std::fs::metadata(tree.path(path)).unwrap_or_else(|e| panic!("{path}: {e}"));
+            assert_eq!(meta.permissions().mode() & 0o7777, mode, "{path} with umask {umask}");
+        }
+        // A pipe to a program is stopped by no limit but this one (core(5)), and not to be dumpable is over when a
+        // thread takes a user's ids.
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", pid.as_raw_nonzero())).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["1", "1"], "{limits}");
+        assert_eq!(std::fs::read_to_string(format!("/proc/{}/comm", pid.as_raw_nonzero())).unwrap(), "ddum\n");
+
+        tree.users(&["alice", "bob"]);
+        kill_process(pid, Signal::HUP).unwrap();
+        assert!(soon(|| tree.has_user("bob")), "{umask} {foreground}: {}", tree.read("log"));
+        kill_process(pid, Signal::TERM).unwrap();
+        assert!(soon(|| !alive(pid)), "SIGTERM ends it: {}", tree.read("log"));
+        assert!(!tree.path("root/run/ddum.pid").exists());
+        if foreground {
+            assert_eq!(child.end(), Some(0));
+        }
+    }
+}
+
+#[test]
+fn a_daemon_that_cannot_start_says_why_although_nobody_may_wait_for_it() {
+    let tree = Tree::new("unwaited");
+    let mut first = tree.foreground();
+    assert!(soon(|| tree.logged("started") == 1), "{}", tree.read("log"));
+    let daemon = tree.daemon(&[]);
+    let script =
+        "import os, signal, sys\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\nos.execv(sys.argv[1], sys.argv[1:])";
+    let mut command = Command::new("python3");
+    let output = command.args(["-c", script]).arg(daemon.get_program()).args(daemon.get_args()).output().unwrap();
+    let (status, said) = told(&output);
+    assert!(status == 75 && said.contains("ddum runs already"), "{status} {said}");
+    first.signal(Signal::TERM);
+    assert_eq!(first.end(), Some(0));
+}
+
+#[test]
+fn what_the_caller_left_open_is_closed_in_the_background() {
+    let tree = Tree::new("inherited");
+    let daemon = tree.daemon(&[]);
+    // A pipe on a number of its own, as `x=$(exec 7>&1; ddum)` has it; cat ends when nobody has it open any more.
+    let mut command = Command::new("bash");
+    command.args(["-c", r#"exec 7> >(cat; echo over >over); "$0" "$@""#]).arg(daemon.get_program());
+    let mut child = Running(command.args(daemon.get_args()).current_dir(&tree.0).spawn().unwrap());
+    assert_eq!(child.end(), Some(0), "{}", tree.read("log"));
+    assert!(soon(|| tree.read("over") == "over\n"), "the daemon keeps the caller's pipe");
+    let pid = tree.pid().unwrap();
+    assert!(alive(pid) && soon(|| tree.has_user("alice")), "{}", tree.read("log"));
+    kill_process(pid, Signal::TERM).unwrap();
+    assert!(soon(|| !alive(pid)), "{}", tree.read("log"));
 }

@@ -1,18 +1,59 @@
 //! Other processes, as far as a lock names them.
 
-use rustix::fs::Stat;
+use nix::sys::signal::SigSet;
+use rustix::fs::{Mode, Stat};
 use rustix::io::Errno;
-use rustix::process::{DumpableBehavior, Pid};
+use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::error::printable;
 
 /// `USER_HZ`, the unit of /proc/PID/stat's times: 100 on every architecture that we are built for (proc(5)).
 const TICKS_PER_SECOND: u64 = 100;
 
+/// More open files than threads at work on homes and connections ever have; the soft limit of most systems.
+const DESCRIPTORS: u64 = 1024;
+
 /// Keeps the memory of this process, hashes and keys in it, out of core files, and from other processes of its user.
 pub fn keep_memory_private() {
     // A kernel that refuses does what it did before.
     let _ = rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    // The kernel forgets that whenever a thread takes another's ids, for what fs.suid_dumpable says. A limit of 0 keeps
+    // no core from a program that core_pattern pipes it to; of all limits only 1 does (fs/coredump.c).
+    let _ = setrlimit(Resource::Core, Rlimit { current: Some(1), maximum: Some(1) });
+}
+
+/// Gives new files the modes that they are made with, less what others than their owner may write, whatever umask the
+/// caller has.
+pub fn use_own_umask() {
+    rustix::process::umask(Mode::from_raw_mode(0o022));
+}
+
+/// Lifts the limits of a login shell that a daemon which runs for years would die of.
+pub fn lift_limits() {
+    for (resource, wanted) in [(Resource::Fsize, None), (Resource::Cpu, None), (Resource::Nofile, Some(DESCRIPTORS))] {
+        let Rlimit { current, maximum } = getrlimit(resource);
+        let larger = |limit: Option<u64>| limit.zip(wanted).map(|(limit, wanted)| limit.max(wanted));
+        let lifted = Rlimit { current: larger(current), maximum: larger(maximum) };
+        // Who may not lift the hard limit goes up to it.
+        let _ = setrlimit(resource, lifted).or_else(|_| setrlimit(resource, Rlimit { current: maximum, maximum }));
+    }
+}
+
+/// Lets this thread, and those that it starts, hear signals that the caller blocked.
+pub fn unblock_signals() {
+    // It fails for an unknown way of changing the mask, and for nothing else.
+    let _ = SigSet::empty().thread_set_mask();
+}
+
+/// Closes what the caller left open beside the standard streams: a process that stays in the background would keep a
+/// pipe open whose end somebody waits for. Only for a process that has opened nothing yet.
+pub fn close_inherited() {
+    let listed = std::fs::read_dir("/proc/self/fd").into_iter().flatten();
+    let open: Vec<i32> = listed.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    for fd in open.into_iter().filter(|fd| *fd > 2) {
+        // That of the list itself is closed already.
+        let _ = nix::unistd::close(fd);
+    }
 }
 
 /// Whether a process has this id. One that we may not signal is alive too.

@@ -8,8 +8,6 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use rustix::fs::Mode;
-
 use crate::error::{Context, Error, ErrorKind, exit};
 use crate::host;
 
@@ -38,6 +36,8 @@ pub(super) fn start() -> Result<(), Error> {
         Err(error)
             .context(ErrorKind::Internal, "cannot start the daemon in the background; -f keeps it in the foreground")
     };
+    // Before anything of ours is open.
+    host::close_inherited();
     let mut arguments = std::env::args_os();
     let name = arguments.next().unwrap_or_else(|| "ddum".into());
     let child = Command::new("/proc/self/exe")
@@ -61,14 +61,16 @@ pub(super) fn start() -> Result<(), Error> {
     match message.as_deref().map(str::trim_end) {
         Some(READY) => Ok(()),
         Some(words) => {
-            let status = child.wait().ok();
-            let kind = match status.and_then(|status| status.code()).and_then(|code| u8::try_from(code).ok()) {
-                Some(exit::USAGE) => ErrorKind::Config,
-                Some(exit::TRY_LATER) => ErrorKind::Busy,
-                _ => ErrorKind::File,
+            // Whoever ignores SIGCHLD is not told how a child ended.
+            let ended = child.wait().map_or_else(|_| String::new(), |status| format!(": {status}"));
+            let (status, words) = words.split_once(' ').unwrap_or_default();
+            let kind = match status.parse() {
+                Ok(exit::USAGE) => ErrorKind::Config,
+                Ok(exit::TRY_LATER) => ErrorKind::Busy,
+                Ok(_) => ErrorKind::File,
+                Err(_) => return Err(Error::new(ErrorKind::File, format!("the daemon ended at its start{ended}"))),
             };
-            let ended = status.map_or(String::new(), |status| format!("the daemon ended at its start: {status}"));
-            Err(Error::new(kind, if words.is_empty() { ended } else { words.to_owned() }))
+            Err(Error::new(kind, words))
         }
         None => {
             end(&mut child);
@@ -103,7 +105,6 @@ pub(super) fn leave() -> Result<(), Error> {
     // The name of /proc/self/exe is "exe", and that is what ps(1) and pkill(1) would see.
     let _ = rustix::thread::set_name(c"ddum");
     rustix::process::setsid().context(ErrorKind::Internal, "cannot leave the session of the terminal")?;
-    rustix::process::umask(Mode::from_raw_mode(0o027));
     std::env::set_current_dir("/").at("cannot change to", "/")
 }
 
@@ -113,9 +114,9 @@ pub(super) fn report_ready() -> Result<(), Error> {
     host::detach_streams()
 }
 
-/// In the second process: tells the first one why the daemon does not run.
+/// In the second process: tells the first one why the daemon does not run, and with which exit status.
 pub(super) fn report(error: &Error) {
-    say(&error.to_string());
+    say(&format!("{} {error}", error.exit_status()));
 }
 
 fn say(words: &str) {

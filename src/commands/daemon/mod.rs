@@ -13,7 +13,7 @@ use super::sync::{Updater, event_loop};
 use crate::cli::Options;
 use crate::config::Source;
 use crate::error::{Context, Error, exit};
-use crate::host::{Notifier, Pidfile};
+use crate::host::{self, Notifier, Pidfile};
 use crate::logging::{self, Place};
 use cycle::Cycle;
 pub use schedule::Next;
@@ -24,6 +24,8 @@ use signals::Signals;
 /// # Errors
 /// When it cannot start.
 pub fn run(options: &Options, foreground: bool, pidfile: &Path) -> Result<u8, Error> {
+    host::lift_limits();
+    host::unblock_signals();
     if foreground {
         return serve(options, Place::Foreground, pidfile).map(|()| exit::DONE);
     }
