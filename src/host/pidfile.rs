@@ -13,7 +13,7 @@ use crate::error::{Context, Error, ErrorKind};
 
 /// How often a file that somebody locked, but whose process is not there, is looked at again, and how long between:
 /// a daemon that starts locks the file a moment before it writes its number.
-const LOOKS: usize = 10;
+const LOOKS: usize = 50;
 const BETWEEN_LOOKS: Duration = Duration::from_millis(20);
 
 /// The pidfile, ours while this lives. Dropped, it is unlinked.
@@ -54,7 +54,8 @@ impl Pidfile {
                 Err(Errno::AGAIN) => {}
                 Err(errno) => return Err(errno).at("cannot lock", &shown),
             }
-            let holder = read(&mut file).filter(|pid| process::is_alive(*pid));
+            let inode = rustix::fs::fstat(&file).at("cannot look at", &shown)?.st_ino;
+            let holder = read(&mut file).filter(|pid| process::has_flock(*pid, inode));
             looks += 1;
             if holder.is_some() || looks > LOOKS {
                 let holder = holder.map_or_else(|| "another process".to_owned(), process::describe);
@@ -167,6 +168,25 @@ mod tests {
         stranger.let_go();
         drop(ours);
         assert!(tree.names("run/ddum").is_empty());
+    }
+
+    #[test]
+    fn a_number_of_a_zombie_or_of_another_program_keeps_nobody_from_starting() {
+        let tree = Tree::new();
+        drop(take(&tree).unwrap());
+        let (mut zombie, mut other) = (sleeper(), sleeper());
+        zombie.kill().unwrap();
+        for pid in [zombie.id(), other.id()] {
+            tree.write("run/ddum/ddum.pid", format!("{pid}\n").as_bytes());
+            let mut stranger = Beside::start(FLOCK, &tree.path("run/ddum/ddum.pid"));
+            assert_eq!(stranger.told(), "held");
+            let ours = take(&tree).unwrap();
+            stranger.let_go();
+            drop(ours);
+        }
+        zombie.wait().unwrap();
+        other.kill().unwrap();
+        other.wait().unwrap();
     }
 
     #[test]

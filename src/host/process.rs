@@ -63,6 +63,38 @@ pub(super) fn is_alive(pid: i32) -> bool {
         return false;
     }
     Pid::from_raw(pid).is_some_and(|pid| !matches!(rustix::process::test_kill_process(pid), Err(Errno::SRCH)))
+        && !std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| is_zombie(&stat))
+}
+
+/// Whether /proc/PID/stat is that of a process which only waits for its parent. One whose first thread has ended, and
+/// no other, still works.
+fn is_zombie(stat: &str) -> bool {
+    let words: Option<Vec<&str>> = stat.rsplit_once(')').map(|(_, rest)| rest.split_ascii_whitespace().collect());
+    let words = words.unwrap_or_default();
+    words.first().is_some_and(|state| ["Z", "X"].contains(state))
+        && words.get(17).is_none_or(|threads| ["0", "1"].contains(threads))
+}
+
+/// Whether a process has the flock(2) lock that somebody has on a file. Where the kernel does not tell who, any process
+/// that is alive may.
+pub(super) fn has_flock(pid: i32, inode: u64) -> bool {
+    let table = std::fs::read_to_string("/proc/locks").unwrap_or_default();
+    match flock_holders(&table, inode)[..] {
+        [] => is_alive(pid),
+        ref holders => holders.contains(&pid),
+    }
+}
+
+/// Not by the device: some file systems show another one there than to stat(2).
+fn flock_holders(table: &str, inode: u64) -> Vec<i32> {
+    let holder = |line: &str| {
+        let words: Vec<&str> = line.split_ascii_whitespace().collect();
+        match words.get(1..6) {
+            Some(["FLOCK", _, "WRITE", pid, at]) if at.rsplit(':').next()?.parse() == Ok(inode) => pid.parse().ok(),
+            _ => None,
+        }
+    };
+    table.lines().filter_map(holder).filter(|pid| *pid > 0).collect()
 }
 
 /// 16 hex digits for the name of a temporary file. The first 8 are our process id: so another run can tell whether the
@@ -141,6 +173,24 @@ mod tests {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
         let started = started(own).unwrap();
         assert!(started <= now + 2 && now - started.min(now) < 86_400, "{started} {now}");
+    }
+
+    #[test]
+    fn a_zombie_is_told_from_a_process_without_its_first_thread() {
+        let stat =
+            |state: &str, threads: u32| format!("42 (Z) Z) {state} 1 42 42 0 -1 4 1 0 0 0 0 0 0 0 20 0 {threads} 0 9");
+        let told = [("Z", 1), ("Z", 0), ("X", 0), ("Z", 2), ("S", 1)].map(|(state, n)| is_zombie(&stat(state, n)));
+        assert_eq!(told, [true, true, true, false, false]);
+    }
+
+    #[test]
+    fn the_holder_of_a_flock_is_found_by_the_file() {
+        let table = "1: FLOCK  ADVISORY  WRITE 5 fe:00:8 0 EOF\n1: -> FLOCK  ADVISORY  WRITE 6 fe:00:8 0 EOF\n\
+                     2: POSIX  ADVISORY  WRITE 7 fe:00:8 0 EOF\n3: FLOCK  ADVISORY  WRITE 8 00:1a:18 0 EOF\n";
+        assert_eq!(
+            [flock_holders(table, 8), flock_holders(table, 18), flock_holders(table, 1)],
+            [vec![5], vec![8], vec![]]
+        );
     }
 
     #[test]
