@@ -7,6 +7,8 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group, test_kill_process_group};
@@ -99,6 +101,38 @@ impl Drop for Tree {
     }
 }
 
+/// Looks at places all the time, and counts.
+struct Watcher {
+    over: Arc<AtomicBool>,
+    thread: std::thread::JoinHandle<usize>,
+}
+
+impl Watcher {
+    fn start(places: &[PathBuf]) -> Self {
+        let (over, places) = (Arc::new(AtomicBool::new(false)), places.to_vec());
+        let before: Vec<_> = places.iter().map(|place| seen(place)).collect();
+        let is_over = Arc::clone(&over);
+        let thread = std::thread::spawn(move || {
+            let mut looks = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                for (place, before) in places.iter().zip(&before) {
+                    assert!(seen(place) == *before, "{} changed", place.display());
+                }
+                looks += 1;
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            looks
+        });
+        Self { over, thread }
+    }
+
+    /// How often it looked and saw nothing change.
+    fn end(self) -> usize {
+        self.over.store(true, Ordering::Relaxed);
+        self.thread.join().unwrap()
+    }
+}
+
 struct Fighter(Child);
 
 impl Drop for Fighter {
@@ -115,20 +149,37 @@ impl Drop for Fighter {
     }
 }
 
-/// Path, mode, owner, group, links, time and content.
-type Seen = (PathBuf, u32, u32, u32, u64, i64, Vec<u8>);
+/// Path, mode, owner and group, time, content and extended attributes.
+type Seen = (PathBuf, [u32; 3], (i64, i64), Vec<u8>, Vec<(String, Vec<u8>)>);
 
-/// Everything about what is at a path and below that an attack would change.
+/// Everything about what is at a path and below that an attack would change. Not the number of links: where the kernel
+/// lets users link what is not theirs, they do.
 fn seen(path: &Path) -> Vec<Seen> {
     let meta = path.symlink_metadata().unwrap();
     let content = if meta.is_file() { std::fs::read(path).unwrap() } else { Vec::new() };
-    let mut all =
-        vec![(path.to_owned(), meta.mode(), meta.uid(), meta.gid(), meta.nlink(), meta.mtime_nsec(), content)];
+    let (ids, time) = ([meta.mode(), meta.uid(), meta.gid()], (meta.mtime(), meta.mtime_nsec()));
+    let mut all = vec![(path.to_owned(), ids, time, content, attributes(path))];
     if meta.is_dir() {
         let mut names: Vec<PathBuf> = std::fs::read_dir(path).unwrap().map(|e| e.unwrap().path()).collect();
         names.sort();
         all.extend(names.iter().flat_map(|name| seen(name)));
     }
+    all
+}
+
+fn attributes(path: &Path) -> Vec<(String, Vec<u8>)> {
+    let mut names = vec![0; 4096];
+    let length = rustix::fs::llistxattr(path, &mut names[..]).unwrap_or(0);
+    let names = names[..length].split(|byte| *byte == 0).filter(|name| !name.is_empty());
+    let value = |name: &[u8]| {
+        let name = String::from_utf8(name.to_vec()).unwrap();
+        let mut value = vec![0; 4096];
+        let length = rustix::fs::lgetxattr(path, name.as_str(), &mut value[..]).unwrap_or(0);
+        value.truncate(length);
+        (name, value)
+    };
+    let mut all: Vec<_> = names.map(value).collect();
+    all.sort();
     all
 }
 
@@ -139,11 +190,28 @@ fn users_who_fight_an_update_gain_nothing_and_keep_nobody_waiting() {
         return;
     }
     let tree = Tree::new("hostile");
-    let fighters = [("dora", 2001), ("eve", 2002), ("mallory", 2003), ("trudy", 2004)];
-    let all: Vec<(&str, u32)> = fighters.into_iter().chain([("alice", 2010), ("zoe", 2011)]).collect();
+    let fighters =
+        [("dora", 2001), ("eve", 2002), ("mallory", 2003), ("trudy", 2004), ("victor", 2005), ("walter", 2006)];
+    let others = [("alice", 2010), ("bob", 2011), ("carol", 2012), ("yves", 2013), ("zoe", 2014)];
+    let mut all: Vec<(&str, u32)> = fighters.into_iter().chain(others).collect();
     tree.users(&all, KEYS[0], "");
     assert_eq!(tree.ddum(&["sync"]).status().unwrap().code(), Some(0));
     let (victim, roots) = (tree.path("root/victim"), tree.path("root/root"));
+    // Alice lets everybody write to it, so everybody may link it, too.
+    let letter = victim.join("letter");
+    std::fs::write(&letter, "to alice\n").unwrap();
+    rustix::fs::chown(&letter, Some(rustix::process::Uid::from_raw(2010)), None).unwrap();
+    std::fs::set_permissions(&letter, std::fs::Permissions::from_mode(0o666)).unwrap();
+    if rustix::fs::setxattr(&letter, "user.ddum", b"hers", rustix::fs::XattrFlags::empty()).is_err() {
+        eprintln!("NOT TESTED: extended attributes; the file system has none");
+    }
+    let device = tree.path("root/home/victor/zero");
+    let zero = rustix::fs::makedev(1, 5);
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    match rustix::fs::mknodat(rustix::fs::CWD, &device, rustix::fs::FileType::CharacterDevice, mode, zero) {
+        Ok(()) => rustix::fs::chown(&device, Some(rustix::process::Uid::from_raw(2005)), None).unwrap(),
+        Err(errno) => eprintln!("NOT TESTED: a device in a home; {errno}"),
+    }
     let before = (seen(&victim), seen(&roots));
 
     let (victim_at, root_at) = (victim.display(), roots.display());
@@ -157,6 +225,10 @@ fn users_who_fight_an_update_gain_nothing_and_keep_nobody_waiting() {
         format!("chmod 000 .ssh; chmod 777 .ssh; chmod 700 .ssh; for f in .ssh/.ddum-*; do rm -rf $f; ln -s {victim_at}/closed $f; done; rm -f .ssh/.ddum-*; chmod 000 .; chmod 755 ."),
         // The whole: FIFO, file, sparse giant, many names.
         "rm -rf .ssh; mkfifo .ssh; sleep 0.01; rm -f .ssh; : >.ssh; rm -f .ssh; mkdir -m 700 .ssh; truncate -s 1T .ssh/authorized_keys; sleep 0.01".to_owned(),
+        // The file: another's that may be linked, a device.
+        format!("k=.ssh/authorized_keys; ln -f {victim_at}/letter $k; sleep 0.01; rm -rf $k; ln zero $k; sleep 0.01; rm -rf $k .ssh.ddum*"),
+        // Two directories in each other's place, and every mode that a home may have.
+        "mkdir -p a b; mv .ssh c; mv a .ssh; mv .ssh b; mv c .ssh; rm -rf a b c; chmod 100 .; chmod 300 .; chmod 2711 .; chmod 500 .; chmod 700 .; chmod 100 .ssh; chmod 2750 .ssh; sleep 0.01".to_owned(),
     ]
     .iter()
     .zip(fighters)
@@ -165,9 +237,13 @@ fn users_who_fight_an_update_gain_nothing_and_keep_nobody_waiting() {
 
     let fight_for = std::env::var("DDUM_HOSTILE_SECONDS").map_or(FIGHT, |seconds| seconds.parse().unwrap());
     let (started, mut runs) = (Instant::now(), 0);
+    // While an update is under way, too, nothing outside is another than it was for a moment.
+    let watcher = Watcher::start(&[victim.clone(), roots.clone()]);
+    let newcomers: Vec<String> = (0..20_000).map(|n| format!("new{n}")).collect();
     while started.elapsed() < Duration::from_secs(fight_for) || runs < 3 {
         runs += 1;
         let key = KEYS[runs % 2];
+        all.push((&newcomers[runs], 3000 + u32::try_from(runs).unwrap()));
         tree.users(&all, key, "");
         let begun = Instant::now();
         let output = tree.ddum(&["-v", "sync"]).output().unwrap();
@@ -175,17 +251,18 @@ fn users_who_fight_an_update_gain_nothing_and_keep_nobody_waiting() {
         assert!(matches!(output.status.code(), Some(0 | 3)), "{:?}: {said}", output.status);
         assert!(begun.elapsed() < LONGEST, "{:?}: {said}", begun.elapsed());
         assert!(!said.contains(MARK), "{said}");
-        for name in ["alice", "zoe"] {
+        for (name, uid) in &all[fighters.len()..] {
             let file = tree.path("root/home").join(name).join(".ssh/authorized_keys");
             let keys = std::fs::read_to_string(&file).unwrap();
             assert!(keys.contains(key) && keys.lines().count() == 2, "run {runs}, {name}: {keys}\n{said}");
-            assert_eq!(file.metadata().unwrap().uid(), if name == "alice" { 2010 } else { 2011 });
+            let meta = file.symlink_metadata().unwrap();
+            assert_eq!((meta.uid(), meta.mode() & 0o7777), (*uid, 0o600), "run {runs}, {name}");
         }
         assert!(seen(&victim) == before.0, "run {runs}: the victim changed\n{said}");
         assert!(seen(&roots) == before.1, "run {runs}: root's own changed\n{said}");
     }
     drop(fight);
-    eprintln!("{runs} updates in {:?}", started.elapsed());
+    eprintln!("{runs} updates in {:?}, {} looks at what is outside", started.elapsed(), watcher.end());
     // Mallory's last blow may have been to close the home, which is not for an update to open: no existing home gets
     // another mode. Whoever opens it again lets the keys in.
     let home = tree.path("root/home/mallory");
@@ -194,6 +271,7 @@ fn users_who_fight_an_update_gain_nothing_and_keep_nobody_waiting() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.code() == Some(3) && said.contains("! home mallory: cannot open the home"), "{said}");
     std::fs::set_permissions(&home, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(tree.path("root/home/walter"), std::fs::Permissions::from_mode(0o755)).unwrap();
     // Peace: the keys arrive there too, whatever was left.
     tree.users(&all, KEYS[0], "");
     let output = tree.ddum(&["sync"]).output().unwrap();
