@@ -9,7 +9,7 @@ use super::authorized_keys::difference;
 use super::create::{self, Made, NewHome};
 use super::existing::{Found, Prepared, Visit};
 use super::ownership::{self, Reowned};
-use super::pool::Hand;
+use super::pool::{Hand, Pool};
 use super::round::{Consequence, Round};
 use super::skeleton::Skeleton;
 use super::sync::FileSystems;
@@ -185,7 +185,7 @@ impl Round {
     pub(super) fn discard(&mut self, ready: Vec<(usize, Arc<Ready>)>) {
         // Also after a stop, if it is quick: nothing else would remove it before another change.
         let deadline = Instant::now() + DISCARD;
-        let pool = self.pool(DISCARD, &Stop::default());
+        let pool = Pool { patience: Duration::ZERO, ..self.pool(DISCARD, &Stop::default()) };
         let site = Arc::clone(&self.site);
         let jobs = ready.into_iter().map(|(index, what)| {
             let wish = Arc::clone(&self.wishes[index]);
