@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Homes in odd places, on file systems that refuse or never answer, and one that is swapped under every write: nothing
-# outside changes, each trouble is named, and everybody else's keys arrive in time.
+# Homes in odd places, behind closed doors, on file systems that refuse or never answer, and some that are swapped or
+# mounted over under every write: nothing outside changes, each trouble is named, and everybody else's keys arrive in time.
 # DDUM_SWAPPED_WRITES says how many writes are swapped under.
 # suites: bookworm
 # shellcheck disable=SC2016 # The variables in single quotes are jq's, or those of a shell in the root.
@@ -82,6 +82,123 @@ expect "of two users with one home one is refused" 3
 has "which is the second" "$out" "! home second: "
 same "the home is the first's" "${ids[first]} $(<"$work/keys/1.pub")" "$(stat -c %u "$root/home/shared/.ssh") $(keys_in /home/shared)"
 others 1
+
+# --- Keys in a home that is somebody else's
+# expired NAME...: they are, in the table as it is.
+expired() {
+  jq --args '.Items |= map(if .Name.S | IN($ARGS.positional[]) then .AccountExpireDate = {S: "2001-01-01"} else . end)' \
+    "$@" <"$root/srv/users.json" >"$work/edited"
+  cp "$work/edited" "$root/srv/users.json"
+}
+install -d "$root/home/jail" "$root/home/jail/.ssh"
+install -m 0644 "$work/keys/1.pub" "$root/home/jail/.ssh/authorized_keys"
+look "$root" | grep /jail >"$work/jail-before"
+for each in "the account is valid" "it has expired"; do
+  people 1 jailed=/home/jail
+  [[ $each == *valid ]] || expired jailed
+  ddum "${tables[@]}" sync
+  expect "a home of root's is refused when $each" 3
+  has "with what to do about the keys in it" "$(grep '^! home jailed:' <<<"$out")" "remove that file, or give the home to uid"
+done
+look "$root" | grep /jail >"$work/jail-after"
+same_file "nothing changed in it" "$work/jail-before" "$work/jail-after"
+people 1 first=/home/shared second=/home/shared
+expired first second
+ddum "${tables[@]}" sync
+expect "of a shared home, no key of another user is left to be refused" 0
+same "and the first has none" "" "$(keys_in /home/shared)"
+
+# --- Behind closed doors
+# as_sshd NAME GROUPS: what sshd would find, which reads as the user with all groups.
+as_sshd() {
+  id_of "$1"
+  in_root setpriv --reuid="$id" --regid=2000 --groups="$2" cat "/home/doors/$1/.ssh/authorized_keys" | grep -v '^#'
+}
+in_root groupadd --gid 1700 doors
+install -d -m 0710 -g 1700 "$root/home/doors"
+doors=(inside=/home/doors/inside outside=/home/doors/outside)
+people 1 "${doors[@]}"
+ddum "${tables[@]}" sync
+expect "homes are made behind a door for a group" 0
+in_root gpasswd --add inside doors >/dev/null
+chmod 0100 "$root/home/doors/inside"
+people 2 "${doors[@]}"
+ddum "${tables[@]}" sync
+expect "who is in the group is served, who is not is refused" 3
+has "by name" "$out" "! home outside: "
+lacks "the other is not" "$out" "! home inside: "
+same "sshd finds the new key" "$(<"$work/keys/2.pub")" "$(as_sshd inside 2000,1700)"
+no "and where ddum does not come, sshd does not come either" as_sshd outside 2000
+
+# --- Files that follow a change of ids, and file systems that do not
+people 1 mover=/home/mover
+ddum "${tables[@]}" sync
+expect "the sync before the change of ids" 0
+old=${ids[mover]}
+mkdir "$root/home/mover/disk"
+chown "$old:2000" "$root/home/mover/disk"
+mount -t tmpfs -o mode=0755 tmpfs "$root/home/mover/disk"
+install -m 0644 -o "$old" -g 2000 /dev/null "$root/home/mover/disk/file"
+ids[mover]=2950
+people 1 mover=/home/mover
+ddum "${tables[@]}" sync
+expect "the ids change" 0
+has "the file system in the home is named" "$out$err" "/home/mover/disk is another file system: what is there keeps its owner"
+same "and keeps its files" "$old" "$(stat -c %u "$root/home/mover/disk/file")"
+umount "$root/home/mover/disk"
+same "the home has its new owner" "2950 2950" "$(stat -c %u "$root/home/mover" "$root/home/mover/.ssh/authorized_keys" | xargs)"
+
+# --- Mount points that come and go over the home, .ssh and the keys
+neighbours() { find "$root/root" "$root/home/local" -printf '%p %y %m %U %G %s %T@\n' | LC_ALL=C sort; }
+people 2 mounted=/home/mounted
+cp "$root/srv/users.json" "$root/srv/users2"
+people 1 mounted=/home/mounted
+cp "$root/srv/users.json" "$root/srv/users1"
+ddum "${tables[@]}" sync
+expect "the sync before the mounts" 0
+neighbours >"$work/neighbours-before"
+mounter() {
+  local at
+  while :; do
+    for at in "" /.ssh; do
+      mount -t tmpfs -o "mode=0755,uid=${ids[mounted]},gid=2000" tmpfs "$root/home/mounted$at" && echo
+      sleep 0.0$((RANDOM % 10))
+      umount -l "$root/home/mounted$at"
+    done
+    for at in root home/local; do
+      mount --bind "$root/$at/.ssh" "$root/home/mounted/.ssh" && echo
+      sleep 0.0$((RANDOM % 10))
+      umount -l "$root/home/mounted/.ssh"
+      mount --bind "$root/$at/.ssh/authorized_keys" "$root/home/mounted/.ssh/authorized_keys" && echo
+      sleep 0.0$((RANDOM % 10))
+      umount -l "$root/home/mounted/.ssh/authorized_keys"
+    done
+  done
+}
+mounter >"$work/mounts" 2>/dev/null &
+mounter=$!
+rounds=0
+slowest=0
+while ((rounds < 40 || $(wc -l <"$work/mounts") < 100)) && ((rounds < 4000)); do
+  rounds=$((rounds + 1))
+  ddum --users "/srv/users$((rounds % 2 + 1))" --groups /srv/groups.json sync
+  [[ $status == [03] ]] || fail "round $rounds ended with status $status: $err"
+  ((took <= slowest)) || slowest=$took
+  for each in alice zoe; do
+    [[ $(keys_in "/home/$each") == "$(<"$work/keys/$((rounds % 2 + 1)).pub")" ]] || fail "round $rounds: $each has an old key"
+  done
+done
+stop_server "$mounter"
+for at in /.ssh/authorized_keys /.ssh ""; do
+  while mountpoint -q "$root/home/mounted$at"; do umount -l "$root/home/mounted$at"; done
+done
+echo "# $rounds updates beside $(wc -l <"$work/mounts") mounts; the slowest update took $slowest ms"
+true_that "no update took 15 s" test "$slowest" -lt 15000
+neighbours >"$work/neighbours-after"
+same_file "nothing changed in root's and a neighbour's" "$work/neighbours-before" "$work/neighbours-after"
+ddum --users /srv/users2 --groups /srv/groups.json sync
+expect "without mounts all is well" 0
+same "and the key is there" "$(<"$work/keys/2.pub")" "$(keys_in /home/mounted)"
 
 # --- File systems that refuse
 # place NAME [SIZE]: a file system, and on it the home of user NAME with an old key.
@@ -196,7 +313,6 @@ for each in 2 1; do
 done
 ddum "${tables[@]}" sync
 expect "the sync before the swaps" 0
-neighbours() { find "$root/root" "$root/home/local" -printf '%p %y %m %U %G %s %T@\n' | LC_ALL=C sort; }
 victims >"$work/victims-before"
 neighbours >"$work/neighbours-before"
 for each in "${swappers[@]}"; do
