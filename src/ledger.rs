@@ -20,7 +20,7 @@ pub struct Ledger {
 }
 
 /// What ddum gave a user.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserRecord {
     /// The UID that its item had at the last update.
     pub uid: u32,
@@ -28,10 +28,27 @@ pub struct UserRecord {
     pub gid: u32,
     /// Whether ddum created the account; otherwise it was here and was taken over.
     pub created: bool,
-    /// The ids that files in the home may still have: set before the ids change, cleared when the files have followed,
-    /// so that an update killed in between is finished by the next one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub moving_from: Option<Ids>,
+    /// Written before the account was: until it is seen in the files, it may be that it was never made, and one of that
+    /// name be somebody else's.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub pending: bool,
+    /// All ids that files in the home may still have: set before the ids change, cleared when the files have followed,
+    /// so that an update killed in between is finished by the next one, whatever ids that one is to give.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub moving_from: Vec<Ids>,
+}
+
+impl UserRecord {
+    /// The ids of an account that are known to be of ddum's giving.
+    pub fn has_given(&self, uid: u32) -> bool {
+        self.uid == uid || self.moving_from.iter().any(|ids| ids.uid == uid)
+    }
+
+    /// Forgets the old ids from which files have followed.
+    pub fn forget(&mut self, followed: &[Ids]) {
+        let now = Ids { uid: self.uid, gid: self.gid };
+        self.moving_from.retain(|ids| *ids != now && !followed.contains(ids));
+    }
 }
 
 /// A user's two ids.
@@ -50,6 +67,14 @@ pub struct GroupRecord {
     pub gid: u32,
     /// Whether ddum created the group: then `group_members` `auto` means `exact`.
     pub created: bool,
+    /// As for a user.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub pending: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 impl Ledger {
@@ -69,7 +94,7 @@ impl Ledger {
             return Cow::Borrowed(self);
         }
         let mut all = other.clone();
-        all.users.extend(self.users.iter().map(|(name, record)| (name.clone(), *record)));
+        all.users.extend(self.users.iter().map(|(name, record)| (name.clone(), record.clone())));
         all.groups.extend(self.groups.iter().map(|(name, record)| (name.clone(), *record)));
         Cow::Owned(all)
     }
@@ -91,10 +116,17 @@ mod tests {
     #[test]
     fn a_ledger_reads_back_as_it_was_written() {
         let mut ledger = Ledger::default();
-        let moving_from = Some(Ids { uid: 2000, gid: 100 });
-        ledger.users.insert("alice".into(), UserRecord { uid: 2001, gid: 2001, created: true, moving_from });
-        ledger.groups.insert("wheel".into(), GroupRecord { gid: 10, created: false });
+        let moving_from = vec![Ids { uid: 2000, gid: 100 }, Ids { uid: 2001, gid: 100 }];
+        let alice = UserRecord { uid: 2001, gid: 2001, created: true, pending: true, moving_from };
+        ledger.users.insert("alice".into(), alice);
+        ledger.groups.insert("wheel".into(), GroupRecord { gid: 10, created: false, pending: true });
         assert_eq!(Ledger::parse(&ledger.to_bytes()).unwrap(), ledger);
+        let settled = Ledger::parse(
+            br#"{"users":{"bob":{"uid":1,"gid":2,"created":true}},"groups":{"ops":{"gid":2,"created":true}}}"#,
+        );
+        let settled = settled.unwrap();
+        assert!(!settled.users["bob"].pending && !settled.groups["ops"].pending);
+        assert!(!String::from_utf8(settled.to_bytes()).unwrap().contains("pending"), "said only of those that are");
     }
 
     #[test]
@@ -106,7 +138,7 @@ mod tests {
 
     #[test]
     fn of_two_ledgers_the_newer_record_counts_and_none_is_lost() {
-        let record = |uid| UserRecord { uid, gid: 1, created: true, moving_from: None };
+        let record = |uid| UserRecord { uid, gid: 1, created: true, pending: false, moving_from: Vec::new() };
         let mut old = Ledger::default();
         old.users.insert("alice".into(), record(1));
         old.users.insert("gone".into(), record(2));

@@ -9,7 +9,7 @@ use std::fmt;
 use ddum::account::{Accounts, Day, Gecos, Gid, Group, GroupMembers, HomeDir, Name, PasswordHash, Shell, Uid, User};
 use ddum::etc::{Databases, Entry, Lines};
 use ddum::ledger::{GroupRecord, Ids, Ledger, UserRecord};
-use ddum::merge::{Policy, Refusal, plan};
+use ddum::merge::{Policy, Refusal, plan, settle};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -220,15 +220,14 @@ fn accounts() -> impl Strategy<Value = Accounts> {
 }
 
 fn ledger() -> impl Strategy<Value = Ledger> {
-    let moving = prop::option::weighted(0.2, (id(), id()).prop_map(|(uid, gid)| Ids { uid, gid }));
-    let record = (id(), id(), any::<bool>(), moving).prop_map(|(uid, gid, created, moving_from)| UserRecord {
-        uid,
-        gid,
-        created,
-        moving_from,
-    });
+    let moving = prop::collection::vec((id(), id()).prop_map(|(uid, gid)| Ids { uid, gid }), 0..=2);
+    let moving = prop_oneof![4 => Just(Vec::new()), 1 => moving];
+    let pending = || prop::bool::weighted(0.2);
+    let record = (id(), id(), any::<bool>(), pending(), moving)
+        .prop_map(|(uid, gid, created, pending, moving_from)| UserRecord { uid, gid, created, pending, moving_from });
     let users = prop::collection::btree_map(name().prop_map(str::to_owned), record, 0..6);
-    let record = (id(), any::<bool>()).prop_map(|(gid, created)| GroupRecord { gid, created });
+    let record =
+        (id(), any::<bool>(), pending()).prop_map(|(gid, created, pending)| GroupRecord { gid, created, pending });
     let groups = prop::collection::btree_map(name().prop_map(str::to_owned), record, 0..6);
     (users, groups).prop_map(|(users, groups)| Ledger { users, groups })
 }
@@ -259,6 +258,8 @@ fn case() -> impl Strategy<Value = Case> {
 /// What a run leaves, with everything that it said.
 struct Done {
     files: Files,
+    /// As it is stored before the files, but for the records that are forgotten.
+    early: Ledger,
     ledger: Ledger,
     changes: Vec<String>,
     refusals: Vec<Refusal>,
@@ -273,7 +274,9 @@ fn run(Case { files, accounts, ledger, policy }: &Case) -> Done {
     databases.shadow.verify().unwrap();
     databases.group.verify().unwrap();
     databases.gshadow.as_ref().map_or(Ok(()), Lines::verify).unwrap();
-    Done { files: Files::of(&databases), ledger: planned.ledger, changes, refusals: planned.refusals }
+    let mut ledger = planned.ledger.clone();
+    settle(&mut ledger, accounts, &databases);
+    Done { files: Files::of(&databases), early: planned.ledger, ledger, changes, refusals: planned.refusals }
 }
 
 fn lines(bytes: &[u8]) -> Vec<&[u8]> {
@@ -353,7 +356,7 @@ proptest! {
     fn a_commit_that_stops_anywhere_is_finished_by_the_next_plan(case in case(), done in 0..=4_usize) {
         let whole = run(&case);
         // What is stored before the files change: the records of accounts that are gone stay until all is done.
-        let ledger = whole.ledger.with_all_of(&case.ledger).into_owned();
+        let ledger = whole.early.with_all_of(&case.ledger).into_owned();
         let mended = run(&Case { files: case.files.partly(&whole.files, done), ledger, ..case.clone() });
         prop_assert_eq!(&mended.files, &whole.files);
         prop_assert_eq!(mended.ledger, whole.ledger);

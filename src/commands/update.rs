@@ -8,7 +8,7 @@ use crate::config::Config;
 use crate::error::{Context, Error, ErrorKind};
 use crate::etc::{Databases, Lines, LoginDefs};
 use crate::host::{self, AccountFiles, HomeChange, HomePolicy, HomeWish, NewFiles, Root, Stop};
-use crate::ledger::{Ids, Ledger};
+use crate::ledger::{Ledger, UserRecord};
 use crate::merge::{self, Change, Plan, Policy, Present, Refusal};
 use crate::table::Scan;
 
@@ -167,19 +167,23 @@ impl Update<'_> {
         let (planned, remarks) = host::update_accounts(self.root, LOCK_WAIT, self.stop, |files| {
             let mut databases = parse(files)?;
             let mut stored = false;
-            let plan = merge::plan(&scan.accounts, ledger, &mut databases, policy);
+            let mut plan = merge::plan(&scan.accounts, ledger, &mut databases, policy);
             // Before the files: were we killed in between, a ledger that came second would not know that the new
             // accounts are ours, or whose homes still hold files of an old id. It still has the records that the plan
             // forgets: without them the next plan would take members who are gone for somebody else's.
-            let early = plan.ledger.with_all_of(ledger);
-            if *early != *ledger {
-                let moves = plan.ledger.users.values().any(|r| r.moving_from.is_some());
+            let early = plan.ledger.with_all_of(ledger).into_owned();
+            merge::settle(&mut plan.ledger, &scan.accounts, &databases);
+            if early != *ledger {
+                let is_news = |(name, record): (&String, &UserRecord)| {
+                    !record.moving_from.is_empty() && ledger.users.get(name) != Some(record)
+                };
+                let moves = early.users.iter().any(is_news);
                 let kept =
                     || Err(Error::new(ErrorKind::File, format!("{LEDGER} cannot be read, so it is not replaced")));
                 match if is_replaceable { self.store_ledger(&early) } else { kept() } {
                     Err(error) if moves => return Err(error.context("ids cannot be changed without the ledger")),
                     Err(error) => log::warn!("{error}"),
-                    Ok(()) => stored = *early == plan.ledger,
+                    Ok(()) => stored = early == plan.ledger,
                 }
             }
             Ok((new_files(&databases)?, (plan, stored)))
@@ -221,15 +225,14 @@ impl Update<'_> {
             outcome.changes = keys;
             applied.changes.extend(others.into_iter().map(|change| line(name, home, change)));
             applied.notes.extend(outcome.notes.drain(..).map(|note| format!("user {name}: {note}")));
-            match outcome.refusal.take() {
-                Some(reason) => applied.refusals.push(Refusal::part("home", name, reason)),
-                None if present.moved_from.is_some() && !self.dry_run => {
-                    if let Some(record) = plan.ledger.users.get_mut(name) {
-                        record.moving_from = None;
-                        has_moved = true;
-                    }
-                }
-                None => {}
+            if let Some(reason) = outcome.refusal.take() {
+                applied.refusals.push(Refusal::part("home", name, reason));
+            }
+            if outcome.has_followed
+                && let Some(record) = plan.ledger.users.get_mut(name)
+            {
+                record.forget(&present.moved_from);
+                has_moved = true;
             }
         }
         for (present, outcome) in plan.present.iter().zip(outcomes) {
@@ -239,7 +242,7 @@ impl Update<'_> {
         Ok(has_moved)
     }
 
-    fn wish<'p>(&self, present: &Present<'p>) -> HomeWish<'p> {
+    fn wish<'p>(&self, present: &'p Present<'p>) -> HomeWish<'p> {
         let user = present.user;
         let expired = user.is_expired(self.today);
         HomeWish {
@@ -249,7 +252,7 @@ impl Update<'_> {
             home: user.home.as_str(),
             keys: if expired { &[] } else { &user.keys },
             create: self.config.create_home && !expired,
-            moved_from: present.moved_from.map(|Ids { uid, gid }| (uid, gid)),
+            moved_from: &present.moved_from,
         }
     }
 

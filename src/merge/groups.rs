@@ -167,7 +167,10 @@ fn take(planning: &mut Planning<'_>, group: &Group, local: &Local) {
     if let (Some(lines), Some(after)) = (&mut planning.databases.gshadow, gshadow) {
         lines.set(&after);
     }
-    planning.ledger.groups.insert(name.to_owned(), GroupRecord { gid: local.gid, created });
+    planning
+        .ledger
+        .groups
+        .insert(name.to_owned(), GroupRecord { gid: local.gid, created, pending: local.group.is_none() });
 }
 
 /// The members (or administrators) that a group ends with.

@@ -9,6 +9,7 @@ mod groups;
 mod ids;
 mod logins;
 mod reverse;
+mod settle;
 mod users;
 
 use std::collections::BTreeSet;
@@ -25,6 +26,7 @@ pub use doubts::{Host, doubts};
 pub use explain::{Row, group_lines, group_rules, groups_of, user_lines, user_rules};
 pub use logins::{Login, login_doubts};
 pub use reverse::{Files, Reversed, Which, reverse};
+pub use settle::settle;
 pub use users::already_present;
 
 /// What decides, beside the items and the files.
@@ -115,12 +117,12 @@ impl fmt::Display for Refusal {
 }
 
 /// A user that this host has as its item says, once the plan is carried out.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Present<'a> {
     /// The account.
     pub user: &'a User,
     /// The ids that files in the home may still have, when the account's ids changed.
-    pub moved_from: Option<Ids>,
+    pub moved_from: Vec<Ids>,
 }
 
 /// What an update would do to the account files. Nothing is left to decide.
@@ -136,7 +138,7 @@ pub struct Plan<'a> {
     pub present: Vec<Present<'a>>,
     /// How many groups the host has as their items say, or but for a part that is refused.
     pub groups: usize,
-    /// What is managed afterwards.
+    /// What is managed afterwards; accounts that the files did not have are pending until [`settle`] sees them there.
     pub ledger: Ledger,
 }
 
@@ -149,6 +151,8 @@ struct Planning<'p> {
     changes: Vec<Change>,
     refusals: Vec<Refusal>,
     notes: Vec<String>,
+    /// UIDs that files in homes still have, each with the name of the user whom they are to follow.
+    awaited: BTreeSet<(u32, String)>,
 }
 
 /// Edits `databases` into what the accounts ask for, as far as the policy and this host allow.
@@ -158,11 +162,13 @@ pub fn plan<'a>(accounts: &'a Accounts, ledger: &Ledger, databases: &mut Databas
         policy,
         databases,
         ledger: ledger.clone(),
+        awaited: BTreeSet::new(),
         refused_users: accounts.refused_users.clone(),
         changes: Vec::new(),
         refusals: Vec::new(),
         notes: Vec::new(),
     };
+    settle(&mut planning.ledger, accounts, planning.databases);
     let taken = users::apply(&mut planning, &accounts.users);
     let groups = groups::apply(&mut planning, &accounts.groups);
     let Planning { mut ledger, mut changes, mut refusals, notes, databases, .. } = planning;

@@ -19,7 +19,7 @@ struct Machine {
     policy: Policy,
     changes: Vec<String>,
     refusals: Vec<String>,
-    moves: Vec<(String, Ids)>,
+    moves: Vec<(String, Vec<Ids>)>,
 }
 
 fn machine() -> Machine {
@@ -68,10 +68,12 @@ impl Machine {
         let plan = plan(accounts, &self.ledger, &mut databases, &self.policy);
         self.changes = plan.changes.iter().map(ToString::to_string).collect();
         self.refusals = plan.refusals.iter().map(ToString::to_string).collect();
-        self.moves = plan.present.iter().filter_map(|p| Some((p.user.name.to_string(), p.moved_from?))).collect();
+        let moved = plan.present.iter().filter(|p| !p.moved_from.is_empty());
+        self.moves = moved.map(|p| (p.user.name.to_string(), p.moved_from.clone())).collect();
         self.ledger = plan.ledger;
+        settle(&mut self.ledger, accounts, &databases);
         for record in self.ledger.users.values_mut() {
-            record.moving_from = None;
+            record.moving_from.clear();
         }
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         self.passwd = text(databases.passwd.to_bytes());
@@ -85,7 +87,7 @@ impl Machine {
     }
 
     fn managed(mut self, name: &str, uid: u32) -> Self {
-        let record = UserRecord { uid, gid: uid, created: true, moving_from: None };
+        let record = UserRecord { uid, gid: uid, created: true, pending: false, moving_from: Vec::new() };
         self.ledger.users.insert(name.into(), record);
         self
     }
@@ -241,7 +243,7 @@ fn the_ledger_decides_whether_an_id_may_change() {
     let mut rejections = Vec::new();
     host.once(&Accounts::new(vec![user("alice", 2005)], vec![], &mut rejections));
     assert_eq!(host.changes, ["~ user alice: uid 2001 -> 2005; gid 2001 -> 2005"]);
-    assert_eq!(host.moves, [("alice".to_owned(), Ids { uid: 2001, gid: 2001 })]);
+    assert_eq!(host.moves, [("alice".to_owned(), vec![Ids { uid: 2001, gid: 2001 }])]);
     // Somebody changed the account here: it is set back.
     let mut host = machine().with(here.0, here.1).managed("alice", 2005);
     host.update(vec![user("alice", 2005)], vec![]);
@@ -249,10 +251,10 @@ fn the_ledger_decides_whether_an_id_may_change() {
     // An update was killed between the files and the homes: the move goes on.
     let mut host = machine().with(here.0, here.1).managed("alice", 2001);
     if let Some(record) = host.ledger.users.get_mut("alice") {
-        record.moving_from = Some(Ids { uid: 2000, gid: 2000 });
+        record.moving_from = vec![Ids { uid: 2000, gid: 2000 }];
     }
     host.once(&Accounts::new(vec![user("alice", 2001)], vec![], &mut rejections));
-    assert_eq!(host.moves, [("alice".to_owned(), Ids { uid: 2000, gid: 2000 })]);
+    assert_eq!(host.moves, [("alice".to_owned(), vec![Ids { uid: 2000, gid: 2000 }])]);
 }
 
 #[test]
@@ -303,7 +305,7 @@ fn a_system_group_takes_members_but_keeps_its_gid() {
 #[test]
 fn a_managed_group_follows_its_items_gid() {
     let mut host = machine();
-    host.ledger.groups.insert("local".into(), GroupRecord { gid: 1000, created: true });
+    host.ledger.groups.insert("local".into(), GroupRecord { gid: 1000, created: true, pending: false });
     host.update(vec![], vec![group("local", 1005, &[])]);
     assert!(host.group.contains("local:x:1005:\n"), "{:?}", host.refusals);
 }
@@ -401,4 +403,132 @@ fn who_is_gone_is_remembered_as_long_as_a_group_names_them() {
     let mut host = machine().managed("bob", 2002);
     host.update(vec![], vec![]);
     assert!(!host.ledger.users.contains_key("bob"), "no account, no item, no membership");
+}
+
+/// An update of alice's ids that is cut off after so many steps, and the UIDs of her files.
+fn cut_off(host: &mut Machine, files: &mut [u32], want: u32, steps: usize) {
+    let accounts = Accounts::new(vec![user("alice", want)], vec![], &mut Vec::new());
+    let text = |text: &str| text.as_bytes().to_vec();
+    let mut databases = Databases::parse(text(&host.passwd), text(&host.shadow), text(&host.group), None).unwrap();
+    let mut plan = plan(&accounts, &host.ledger, &mut databases, &host.policy);
+    assert!(plan.refusals.is_empty(), "{:?}", plan.refusals);
+    let early = plan.ledger.with_all_of(&host.ledger).into_owned();
+    settle(&mut plan.ledger, &accounts, &databases);
+    if steps == 0 {
+        return;
+    }
+    host.ledger = early;
+    if steps == 1 {
+        return;
+    }
+    host.shadow = String::from_utf8(databases.shadow.to_bytes()).unwrap();
+    host.passwd = String::from_utf8(databases.passwd.to_bytes()).unwrap();
+    for file in files.iter_mut().take(steps - 2) {
+        if plan.present[0].moved_from.iter().any(|ids| ids.uid == *file) {
+            *file = want;
+        }
+    }
+    if steps > files.len() + 2 {
+        plan.ledger.users.get_mut("alice").unwrap().forget(&plan.present[0].moved_from);
+        host.ledger = plan.ledger;
+    }
+}
+
+#[test]
+fn changes_of_ids_that_are_cut_off_anywhere_again_and_again_end_with_the_wanted_ids() {
+    const WHOLE: usize = 6;
+    let wants = [2001, 2002, 2003];
+    let cuts = || 0..=WHOLE;
+    let mut tried = 0;
+    for (first, second, last) in wants.iter().flat_map(|a| wants.iter().flat_map(move |b| wants.map(|c| (*a, *b, c)))) {
+        for (one, two) in cuts().flat_map(|one| cuts().map(move |two| (one, two))) {
+            let mut host = machine();
+            let mut files = [2001; 3];
+            cut_off(&mut host, &mut files, 2001, WHOLE);
+            cut_off(&mut host, &mut files, first, one);
+            cut_off(&mut host, &mut files, second, two);
+            cut_off(&mut host, &mut files, last, WHOLE);
+            let what = format!("{first} cut at {one}, {second} at {two}, {last}");
+            assert!(host.passwd.contains(&format!("alice:x:{last}:{last}:")), "{what}: {}", host.passwd);
+            assert_eq!(files, [last; 3], "{what}");
+            assert!(host.ledger.users["alice"].moving_from.is_empty(), "{what}");
+            tried += 1;
+        }
+    }
+    assert_eq!(tried, 27 * 49);
+}
+
+#[test]
+fn what_was_about_to_be_made_is_ours_only_once_it_is_seen() {
+    let (alice, crew) = (|| vec![user("alice", 2001)], || vec![group("crew", 3000, &["alice"])]);
+    let mut host = machine();
+    // Only the ledger was stored.
+    let pending = |host: &mut Machine| {
+        let record = UserRecord { uid: 2001, gid: 2001, created: true, pending: true, moving_from: Vec::new() };
+        host.ledger.users.insert("alice".into(), record);
+        host.ledger.groups.insert("crew".into(), GroupRecord { gid: 3000, created: true, pending: true });
+    };
+    pending(&mut host);
+    host.update(alice(), crew());
+    assert!(host.ledger.users.values().all(|record| record.created && !record.pending), "{:?}", host.ledger);
+    assert!(host.ledger.groups.values().all(|record| record.created && !record.pending), "{:?}", host.ledger);
+    // All was done, and an item changes before that is known.
+    pending(&mut host);
+    host.update(vec![user("alice", 2002)], crew());
+    assert!(host.passwd.contains("alice:x:2002:"), "{:?}", host.refusals);
+    // Somebody else made accounts of those names.
+    for (uid, refused) in [(1500, true), (2001, false)] {
+        let mut host = machine().with(&format!("alice:x:{uid}:{uid}::/home/alice:/bin/sh\n"), "alice:*:19000::::::\n");
+        host.group.push_str("crew:x:3000:guest\n");
+        host.gshadow.as_mut().unwrap().push_str("crew:!::guest\n");
+        host.group = host.group.replace("10:local", "10:alice,local");
+        pending(&mut host);
+        host.update(alice(), vec![group("crew", 3000, &["alice"]), group("wheel", 10, &[])]);
+        assert_eq!(host.refusals.len(), usize::from(refused), "{:?}", host.refusals);
+        assert!(host.passwd.contains(&format!("alice:x:{uid}:")), "{}", host.passwd);
+        assert_eq!(host.ledger.users.contains_key("alice"), !refused);
+        assert!(host.group.contains("guest\n"), "the guest stays in a group that is not ours: {}", host.group);
+        assert_eq!(host.group.contains("wheel:x:10:alice,local"), refused, "{}", host.group);
+        assert!(!host.ledger.groups["crew"].created);
+    }
+    // A membership that a killed update made of an account that it did not is ours to end.
+    let mut host = machine();
+    pending(&mut host);
+    host.group = host.group.replace("10:local", "10:alice,local");
+    host.update(vec![], vec![group("wheel", 10, &[])]);
+    assert!(host.group.contains("wheel:x:10:local\n"), "{}", host.group);
+}
+
+#[test]
+fn an_old_uid_is_nobody_elses_until_the_files_have_followed() {
+    let awaiting = || {
+        let mut host = machine().with("alice:x:2005:2005::/home/alice:/bin/sh\n", "alice:*:19000::::::\n");
+        let moving_from = vec![Ids { uid: 2001, gid: 2001 }];
+        let record = UserRecord { uid: 2005, gid: 2005, created: true, pending: false, moving_from };
+        host.ledger.users.insert("alice".into(), record);
+        host
+    };
+    let once = |host: &mut Machine, users: Vec<User>| {
+        host.once(&Accounts::new(users, vec![], &mut Vec::new()));
+    };
+    let mut host = awaiting();
+    once(&mut host, vec![user("alice", 2005), user("bob", 2001)]);
+    assert!(host.refusals[0].starts_with("! user bob: UID 2001 was that of alice"), "{:?}", host.refusals);
+    assert!(!host.passwd.contains("bob") && host.moves.len() == 1);
+    // The files have followed, as the machine of these tests has it.
+    once(&mut host, vec![user("alice", 2005), user("bob", 2001)]);
+    assert!(host.passwd.contains("bob:x:2001:"), "{:?}", host.refusals);
+    // Alice herself may go back.
+    let mut host = awaiting();
+    once(&mut host, vec![user("alice", 2001)]);
+    assert_eq!(host.moves, [("alice".to_owned(), vec![Ids { uid: 2005, gid: 2005 }])]);
+    // A local account took the old UID: what it owns is not given to alice, as long as it has it.
+    let mut host = awaiting().with("guest:x:2001:2001::/home/guest:/bin/sh\n", "guest:*:19000::::::\n");
+    once(&mut host, vec![user("alice", 2005)]);
+    assert!(host.moves.is_empty(), "{:?}", host.moves);
+    // Of one update, ids can be handed on: whoever has the UID now has it of ddum.
+    let mut host = machine().with("alice:x:2001:2001::/home/alice:/bin/sh\n", "alice:*:19000::::::\n");
+    host = host.managed("alice", 2001);
+    once(&mut host, vec![user("alice", 2005), user("bob", 2001)]);
+    assert!(host.passwd.contains("bob:x:2001:") && host.moves.len() == 1, "{:?}", host.refusals);
 }

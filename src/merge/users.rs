@@ -1,5 +1,7 @@
 //! Users into passwd and shadow entries.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::ids::{Claim, holders, settle};
 use super::{Change, Planning, Policy, Present, Refusal};
 use crate::account::{Accounts, Day, User};
@@ -22,11 +24,12 @@ struct Local {
 /// A user that is taken, and the ids that files in its home may still have.
 pub(super) struct Taken<'a> {
     pub(super) user: &'a User,
-    pub(super) moved_from: Option<Ids>,
+    pub(super) moved_from: Vec<Ids>,
 }
 
 /// Edits passwd and shadow; gives the users that the host now has as their items say.
 pub(super) fn apply<'a>(planning: &mut Planning<'_>, users: &'a [User]) -> Vec<Taken<'a>> {
+    planning.awaited = awaited(planning, users);
     let mut candidates: Vec<(&User, Local)> = Vec::with_capacity(users.len());
     for user in users {
         match admit(planning, user) {
@@ -55,7 +58,39 @@ pub(super) fn apply<'a>(planning: &mut Planning<'_>, users: &'a [User]) -> Vec<T
             })
         });
     }
-    candidates.into_iter().map(|(user, local)| take(planning, user, &local)).collect()
+    let strangers = strangers(planning);
+    candidates.into_iter().map(|(user, local)| take(planning, user, &local, &strangers)).collect()
+}
+
+/// The old UIDs whose files have yet to follow. One that its account still has is not among them: it is left, and free,
+/// only with this plan. Nor are those of accounts that are gone: their files follow nobody.
+fn awaited(planning: &Planning<'_>, users: &[User]) -> BTreeSet<(u32, String)> {
+    let mut awaited = BTreeSet::new();
+    for (name, record) in planning.ledger.users.iter().filter(|(_, record)| !record.moving_from.is_empty()) {
+        let has = match planning.databases.passwd.find(name) {
+            Found::Entry(entry) => Some(entry.uid),
+            Found::Absent
+                if users.binary_search_by(|user| user.name.as_str().cmp(name)).is_err()
+                    && !planning.refused_users.contains(name) =>
+            {
+                continue;
+            }
+            _ => None,
+        };
+        let left = record.moving_from.iter().map(|ids| ids.uid).filter(|uid| has != Some(*uid));
+        awaited.extend(left.map(|uid| (uid, name.clone())));
+    }
+    awaited
+}
+
+/// Which of the awaited UIDs accounts have that are not managed, and the names of these.
+fn strangers(planning: &Planning<'_>) -> BTreeMap<u32, String> {
+    if planning.awaited.is_empty() {
+        return BTreeMap::new();
+    }
+    let is_awaited = |uid: u32| planning.awaited.range((uid, String::new())..).next().is_some_and(|(u, _)| *u == uid);
+    let holders = holders(planning.databases.passwd.ids()).into_iter();
+    holders.filter(|(uid, name)| is_awaited(*uid) && !planning.ledger.users.contains_key(name)).collect()
 }
 
 /// The users that passwd has exactly as their items say, and that the policy lets items touch: whose keys can follow
@@ -69,7 +104,7 @@ pub fn already_present<'a>(accounts: &'a Accounts, passwd: &Lines<PasswdEntry>, 
             && entry.home == user.home.as_str().as_bytes()
             && (policy.allow_system_accounts || !is_system(entry.uid, policy))
     };
-    accounts.users.iter().filter(is_here).map(|user| Present { user, moved_from: None }).collect()
+    accounts.users.iter().filter(is_here).map(|user| Present { user, moved_from: Vec::new() }).collect()
 }
 
 fn is_system(uid: u32, policy: &Policy) -> bool {
@@ -99,16 +134,25 @@ fn admit(planning: &Planning<'_>, user: &User) -> Result<Local, String> {
         }
         if entry.uid != uid {
             let record = planning.ledger.users.get(user.name.as_str());
-            let ours = record.is_some_and(|r| {
-                r.uid == entry.uid || r.uid == uid || r.moving_from.is_some_and(|ids| ids.uid == entry.uid)
-            });
-            if !ours {
+            if !record.is_some_and(|r| r.uid == uid || r.has_given(entry.uid)) {
                 return Err(format!(
                     "UID is {uid}, but this host has an account of that name with UID {}, which ddum never managed",
                     entry.uid
                 ));
             }
         }
+    }
+    if !policy.allow_duplicate_ids
+        && passwd.as_ref().is_none_or(|entry| entry.uid != uid)
+        && let Some((_, other)) = planning
+            .awaited
+            .range((uid, String::new())..)
+            .take_while(|(awaited, _)| *awaited == uid)
+            .find(|(_, other)| other != user.name.as_str())
+    {
+        return Err(format!(
+            "UID {uid} was that of {other}, and files in the home have yet to follow {other}'s new one"
+        ));
     }
     let mut line = Vec::new();
     passwd_entry(user).write(&mut line);
@@ -128,7 +172,12 @@ pub(super) fn clear<E>(found: Found<E>, file: &str) -> Result<Option<E>, String>
     }
 }
 
-fn take<'a>(planning: &mut Planning<'_>, user: &'a User, local: &Local) -> Taken<'a> {
+fn take<'a>(
+    planning: &mut Planning<'_>,
+    user: &'a User,
+    local: &Local,
+    strangers: &BTreeMap<u32, String>,
+) -> Taken<'a> {
     let name = user.name.as_str();
     let passwd = passwd_entry(user);
     let shadow = shadow_entry(user, local, planning.policy.today);
@@ -153,13 +202,38 @@ fn take<'a>(planning: &mut Planning<'_>, user: &'a User, local: &Local) -> Taken
     }
     planning.databases.passwd.set(&passwd);
     planning.databases.shadow.set(&shadow);
-    let (uid, gid) = (user.uid.get(), user.gid.get());
-    let record = planning.ledger.users.get(name);
-    let changed = local.passwd.as_ref().map(|p| Ids { uid: p.uid, gid: p.gid }).filter(|p| *p != Ids { uid, gid });
-    let moved_from = changed.or_else(|| record.and_then(|r| r.moving_from));
+    let ids = Ids { uid: user.uid.get(), gid: user.gid.get() };
+    let has = local.passwd.as_ref().map(|p| Ids { uid: p.uid, gid: p.gid });
+    let before = planning.ledger.users.remove(name);
+    let pending = local.passwd.is_none();
     // An account that vanished and is made again is ours, whoever made the first one.
-    let created = local.passwd.is_none() || record.is_some_and(|r| r.created);
-    planning.ledger.users.insert(name.to_owned(), UserRecord { uid, gid, created, moving_from: moved_from });
+    let created = pending || before.as_ref().is_some_and(|record| record.created);
+    let mut moving_from = before.map(|record| record.moving_from).unwrap_or_default();
+    if let Some(has) = has.filter(|has| *has != ids)
+        && !moving_from.contains(&has)
+    {
+        moving_from.push(has);
+    }
+    // Back to ids of before, these stay with the others: were this update cut off, files would still have them.
+    if moving_from.iter().all(|old| *old == ids) {
+        moving_from.clear();
+    }
+    let mut moved_from = moving_from.clone();
+    moved_from.retain(|old| *old != ids);
+    // What an account has taken meanwhile may own its own files there. That it had the id all along is another matter.
+    moved_from.retain(|old| match strangers.get(&old.uid).filter(|_| has.is_none_or(|has| has.uid != old.uid)) {
+        Some(other) => {
+            let other = printable(other);
+            planning.notes.push(format!(
+                "user {name}: files of UID {} in the home do not follow, as {other} has that UID now",
+                old.uid
+            ));
+            false
+        }
+        None => true,
+    });
+    let Ids { uid, gid } = ids;
+    planning.ledger.users.insert(name.to_owned(), UserRecord { uid, gid, created, pending, moving_from });
     Taken { user, moved_from }
 }
 

@@ -38,6 +38,7 @@ use super::identity::Identity;
 use super::{Root, Stop};
 use crate::account::{HomeDir, PublicKey};
 use crate::error::{Error, printable};
+use crate::ledger::Ids;
 
 /// What a user's home is to be.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +56,7 @@ pub struct HomeWish<'a> {
     /// Whether a missing home is made.
     pub create: bool,
     /// The ids that the user had until now, if they changed: what they own in the home follows.
-    pub moved_from: Option<(u32, u32)>,
+    pub moved_from: &'a [Ids],
 }
 
 /// How homes are made, and whether anything is.
@@ -106,6 +107,8 @@ pub struct HomeOutcome {
     pub refusal: Option<String>,
     /// What an administrator should know beside it.
     pub notes: Vec<String>,
+    /// Whether nothing in the home has to follow new ids any more, whatever became of the keys.
+    pub has_followed: bool,
 }
 
 /// Ensures the homes and keys of all users: one outcome a wish, in the same order. No user's trouble stops another's.
@@ -209,7 +212,7 @@ struct Wish {
     content: Vec<u8>,
     has_keys: bool,
     create: bool,
-    moved_from: Option<Identity>,
+    moved_from: Vec<Identity>,
 }
 
 impl Wish {
@@ -226,7 +229,7 @@ impl Wish {
             content: authorized_keys::content(wish.keys),
             has_keys: !wish.keys.is_empty(),
             create: wish.create && HomeDir::new(wish.home).is_ok_and(|home| !home.is_none_like()),
-            moved_from: wish.moved_from.map(|(uid, gid)| Identity { uid, gid }),
+            moved_from: wish.moved_from.iter().map(|ids| Identity { uid: ids.uid, gid: ids.gid }).collect(),
         }
     }
 }

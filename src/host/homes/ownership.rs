@@ -35,19 +35,19 @@ pub(super) struct Reowned {
     pub(super) files: u64,
     /// Why some did not.
     pub(super) notes: Vec<String>,
-    /// Whether the home itself was the old uid's.
-    pub(super) is_old: bool,
+    /// The old ids of the home itself, if it had such.
+    pub(super) owner: Option<Identity>,
     /// The home, if something in it changed.
     pub(super) home: Option<Dir>,
 }
 
 struct Walk<'a> {
     site: &'a Site,
-    old: Identity,
+    old: &'a [Identity],
     new: Identity,
     device: u64,
     deadline: Instant,
-    reused: bool,
+    reused: &'a [u32],
     hand: &'a Hand,
     /// How many mount points were met.
     left_out: usize,
@@ -56,8 +56,8 @@ struct Walk<'a> {
 
 /// Gives the home of `wish` and what is in it from the old ids to the new ones, on one file system.
 ///
-/// Where the old uid is `reused`, a file with several links stays: it may be the new holder's, linked into the home.
-pub(super) fn follow(site: &Site, wish: &Wish, old: Identity, reused: bool, hand: &Hand) -> Result<Reowned, String> {
+/// From a uid that is `reused`, a file with several links stays: it may be the new holder's, linked into the home.
+pub(super) fn follow(site: &Site, wish: &Wish, reused: &[u32], hand: &Hand) -> Result<Reowned, String> {
     let home = match site.root.try_walk(wish.home(), Demand::TrustedLinks) {
         Ok(Ok(home)) => home,
         Ok(Err(Errno::NOENT | Errno::NOTDIR)) => return Ok(Reowned::default()),
@@ -65,27 +65,19 @@ pub(super) fn follow(site: &Site, wish: &Wish, old: Identity, reused: bool, hand
         Err(error) => return Err(error.to_string()),
     };
     let stat = home.stat().map_err(|errno| cannot("look at", home.own_path(), errno))?;
-    if stat.st_uid != old.uid && stat.st_uid != wish.user.uid {
+    let owner = wish.moved_from.iter().find(|old| old.uid == stat.st_uid && old.uid != wish.user.uid).copied();
+    if owner.is_none() && stat.st_uid != wish.user.uid {
         // Somebody else's directory that passwd happens to name.
         return Ok(Reowned::default());
     }
     let deadline = Instant::now() + site.settings.walk_limit;
-    let mut walk = Walk {
-        site,
-        old,
-        new: wish.user,
-        device: stat.st_dev,
-        deadline,
-        reused,
-        hand,
-        left_out: 0,
-        done: Reowned::default(),
-    };
+    let done = Reowned { owner, ..Reowned::default() };
+    let (old, device) = (wish.moved_from.as_slice(), stat.st_dev);
+    let mut walk = Walk { site, old, new: wish.user, device, deadline, reused, hand, left_out: 0, done };
     walk.tree(&home).map_err(|reason| {
         format!("{reason}; {} files of {} got their new owner", walk.done.files, shown(home.own_path()))
     })?;
     walk.give(home.as_fd(), &stat).map_err(|errno| cannot("give to its new owner", home.own_path(), errno))?;
-    walk.done.is_old = stat.st_uid == old.uid;
     if walk.done.files > 0 {
         walk.done.home = Some(home);
     }
@@ -165,17 +157,20 @@ impl Walk<'_> {
 
     /// Files of other uids stay, whatever their group: a hard link to one may have been put there.
     fn give(&mut self, file: impl AsFd, stat: &Stat) -> rustix::io::Result<()> {
-        if stat.st_uid != self.old.uid && stat.st_uid != self.new.uid {
+        let (new, mut old) = (self.new, self.old.iter());
+        let is_old = stat.st_uid != new.uid && old.clone().any(|ids| ids.uid == stat.st_uid);
+        if !is_old && stat.st_uid != new.uid {
             return Ok(());
         }
         let is_linked = stat.st_nlink > 1 && FileType::from_raw_mode(stat.st_mode) != FileType::Directory;
-        if self.reused && is_linked {
-            let uid = self.old.uid;
+        if is_old && is_linked && self.reused.contains(&stat.st_uid) {
+            let uid = stat.st_uid;
             self.note(format!("uid {uid} has another user now: files with several hard links keep their owner"));
             return Ok(());
         }
-        let uid = (stat.st_uid == self.old.uid && self.old.uid != self.new.uid).then(|| Uid::from_raw(self.new.uid));
-        let gid = (stat.st_gid == self.old.gid && self.old.gid != self.new.gid).then(|| Gid::from_raw(self.new.gid));
+        let is_of_old_group = stat.st_gid != new.gid && old.any(|ids| ids.gid == stat.st_gid);
+        let uid = is_old.then(|| Uid::from_raw(new.uid));
+        let gid = is_of_old_group.then(|| Gid::from_raw(new.gid));
         if uid.is_none() && gid.is_none() {
             return Ok(());
         }

@@ -54,15 +54,21 @@ pub(super) fn run(
         syncs: 0,
     };
     let mounts = slow::served_mounts(&std::fs::read("/proc/self/mountinfo").unwrap_or_default());
-    let mut order = round.claims();
+    let claims = round.claims();
+    let mut order: Vec<usize> = (0..wishes.len()).collect();
     order.sort_by_key(|index| {
         let wish = &round.wishes[*index];
         settings.left_behind.knows(&wish.place) || slow::is_served(&mounts, wish.home())
     });
     // A change of owner may take minutes, and nobody else's revoked key shall work so much longer.
-    let (moved, settled) = order.into_iter().partition(|index| round.wishes[*index].moved_from.is_some());
+    let (moved, mut settled): (Vec<_>, Vec<_>) =
+        order.into_iter().partition(|index| !round.wishes[*index].moved_from.is_empty());
+    let is_claimed = |index: &usize| claims.binary_search(index).is_ok();
+    settled.retain(is_claimed);
     round.ensure(settled)?;
-    let moved = round.follow(moved)?;
+    // Also where another user has the keys: the files follow all the same.
+    let mut moved = round.follow(moved)?;
+    moved.retain(is_claimed);
     round.ensure(moved)?;
     Ok(Done { outcomes: round.outcomes, syncs: round.syncs })
 }

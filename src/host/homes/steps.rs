@@ -204,19 +204,25 @@ impl Round {
 
     /// Lets the files in homes follow their users' ids. Returns the wishes to go on with.
     pub(super) fn follow(&mut self, moved: Vec<usize>) -> Result<Vec<usize>, Error> {
+        let (moved, homeless): (Vec<_>, Vec<_>) =
+            moved.into_iter().partition(|index| !self.wishes[*index].place.is_empty());
+        for index in homeless {
+            self.outcomes[index].has_followed = !self.site.policy.look_only;
+        }
         let uids: BTreeSet<u32> = self.wishes.iter().map(|wish| wish.user.uid).collect();
         let job = |index: usize| {
-            let old = self.wishes[index].moved_from?;
-            Some((index, (old, old.uid != self.wishes[index].user.uid && uids.contains(&old.uid))))
+            let wish = &self.wishes[index];
+            let old = wish.moved_from.iter().map(|old| old.uid);
+            (index, old.filter(|uid| *uid != wish.user.uid && uids.contains(uid)).collect::<Vec<_>>())
         };
-        let jobs: Vec<_> = moved.into_iter().filter_map(job).collect();
+        let jobs: Vec<_> = moved.into_iter().map(job).collect();
         if jobs.is_empty() {
             return Ok(Vec::new());
         }
         let file_systems = Arc::new(FileSystems::default());
         let noted = Arc::clone(&file_systems);
-        let walked = self.step(jobs, FOLLOW, move |site, wish, (old, reused), hand| {
-            let walked = ownership::follow(site, wish, old, reused, hand);
+        let walked = self.step(jobs, FOLLOW, move |site, wish, reused, hand| {
+            let walked = ownership::follow(site, wish, &reused, hand);
             if let Ok(Reowned { home: Some(home), .. }) = &walked {
                 // The owner of a file is not worth a refusal when it cannot be put on disk.
                 let _ = noted.note_tree(home);
@@ -231,9 +237,9 @@ impl Round {
                 outcome.changes.push(HomeChange::Reowned { files: done.files });
             }
             outcome.notes.extend(done.notes);
+            outcome.has_followed = !self.site.policy.look_only;
             if self.site.policy.look_only
-                && done.is_old
-                && let Some(old) = self.wishes[index].moved_from
+                && let Some(old) = done.owner
             {
                 // Nothing changed hands, so what there is can only be looked at as the one who has it.
                 let mut wish = Wish::clone(&self.wishes[index]);

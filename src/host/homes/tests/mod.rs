@@ -95,7 +95,7 @@ struct Person {
     uid: u32,
     keys: Vec<PublicKey>,
     create: bool,
-    moved_from: Option<(u32, u32)>,
+    moved_from: Vec<Ids>,
 }
 
 impl Person {
@@ -106,7 +106,7 @@ impl Person {
             uid,
             keys: keys.iter().map(|n| key(*n)).collect(),
             create: false,
-            moved_from: None,
+            moved_from: Vec::new(),
         }
     }
 
@@ -118,7 +118,7 @@ impl Person {
             home: &self.home,
             keys: &self.keys,
             create: self.create,
-            moved_from: self.moved_from,
+            moved_from: &self.moved_from,
         }
     }
 

@@ -32,7 +32,7 @@ fn files_follow_a_change_of_ids_within_the_home_only() {
     let deep = home.join("d/".repeat(250));
     std::fs::create_dir_all(&deep).unwrap();
 
-    let person = Person { moved_from: Some((old, old)), ..Person::new("alice", new, &[1]) };
+    let person = Person { moved_from: vec![Ids { uid: old, gid: old }], ..Person::new("alice", new, &[1]) };
     let bystander = Person::new("bob", other, &[2]);
     mkdir(&base.join("home/bob"), other);
     let people = [person, bystander];
@@ -67,6 +67,54 @@ fn files_follow_a_change_of_ids_within_the_home_only() {
 }
 
 #[test]
+fn files_of_every_id_that_the_user_had_follow() {
+    if !is_root() {
+        return;
+    }
+    let (base, root) = tree("ids");
+    let [first, second, new] = [UID, UID + 1, UID + 2];
+    mkdir(&base.join("home/alice"), first);
+    for (name, uid) in [("first", first), ("second", second), ("new", new), ("other", UID + 3)] {
+        file(&base.join("home/alice").join(name), uid, 0o600, b"");
+    }
+    set_gid(&base.join("home/alice/new"), first);
+    let moved_from = [first, second].map(|id| Ids { uid: id, gid: id }).to_vec();
+    let person = [Person { moved_from, ..Person::new("alice", new, &[1]) }];
+    let looked = run(&root, &person, true);
+    assert!(!looked.outcomes[0].has_followed, "a look changes nothing");
+    let done = run(&root, &person, false);
+    assert_eq!(looked.outcomes[0].changes, done.outcomes[0].changes);
+    assert!(done.outcomes[0].has_followed && done.outcomes[0].refusal.is_none(), "{:?}", done.outcomes);
+    let ids = |name: &str| {
+        let meta = std::fs::symlink_metadata(base.join("home").join(name)).unwrap();
+        (meta.uid(), meta.gid())
+    };
+    let all = ["alice", "alice/first", "alice/second", "alice/new", "alice/other"].map(ids);
+    assert_eq!(all, [(new, new), (new, new), (new, new), (new, new), (UID + 3, UID + 3)]);
+    std::fs::remove_dir_all(base).unwrap();
+}
+
+#[test]
+fn files_have_followed_although_the_keys_are_refused_and_not_when_the_walk_is() {
+    if !is_root() {
+        return;
+    }
+    let (base, root) = tree("keyless");
+    let moved_from = || vec![Ids { uid: UID, gid: UID }];
+    mkdir(&base.join("home/alice"), UID + 2);
+    mkdir(&base.join("home/bob"), UID);
+    mkdir(&base.join("elsewhere"), UID);
+    symlink("../elsewhere", base.join("home/bob/link")).unwrap();
+    let mut bob = Person { moved_from: moved_from(), ..Person::new("bob", UID + 1, &[1]) };
+    bob.home = "/home/bob/link".to_owned();
+    let alice = Person { moved_from: moved_from(), ..Person::new("alice", UID + 1, &[1]) };
+    let done = run(&root, &[alice, bob], false);
+    let told: Vec<_> = done.outcomes.iter().map(|o| (o.refusal.is_some(), o.has_followed)).collect();
+    assert_eq!(told, [(true, true), (true, false)], "{:?}", done.outcomes);
+    std::fs::remove_dir_all(base).unwrap();
+}
+
+#[test]
 fn a_home_of_a_third_user_is_left_alone() {
     if !is_root() {
         return;
@@ -75,7 +123,7 @@ fn a_home_of_a_third_user_is_left_alone() {
     mkdir(&base.join("home/alice"), UID + 2);
     file(&base.join("home/alice/f"), UID, 0o600, b"");
     let before = snapshot(&base);
-    let person = Person { moved_from: Some((UID, UID)), ..Person::new("alice", UID + 1, &[1]) };
+    let person = Person { moved_from: vec![Ids { uid: UID, gid: UID }], ..Person::new("alice", UID + 1, &[1]) };
     let done = run(&root, &[person], false);
     assert!(done.outcomes[0].refusal.as_deref().unwrap().contains("belongs to uid"), "{:?}", done.outcomes);
     assert_eq!(snapshot(&base), before);
@@ -105,7 +153,7 @@ fn a_file_system_in_the_home_is_left_out_by_name() {
         file(&at.join("file"), UID, 0o600, b"");
         mounted.push(at);
     }
-    let person = Person { moved_from: Some((UID, UID)), ..Person::new("alice", UID + 1, &[1]) };
+    let person = Person { moved_from: vec![Ids { uid: UID, gid: UID }], ..Person::new("alice", UID + 1, &[1]) };
     let done = run(&root, std::slice::from_ref(&person), false);
     let owners: Vec<u32> = mounted.iter().map(|at| std::fs::metadata(at.join("file")).unwrap().uid()).collect();
     for at in &mounted {
@@ -136,7 +184,7 @@ fn a_walk_that_was_killed_is_begun_again_because_the_home_comes_last() {
     for n in 0..300 {
         file(&home.join(format!("file{n}")), old, 0o600, b"");
     }
-    let person = Person { moved_from: Some((old, old)), ..Person::new("alice", new, &[1]) };
+    let person = Person { moved_from: vec![Ids { uid: old, gid: old }], ..Person::new("alice", new, &[1]) };
     let hasty = Settings { walk_limit: Duration::ZERO, ..settings() };
     let done = run_with(&root, std::slice::from_ref(&person), false, &hasty);
     let refusal = done.outcomes[0].refusal.as_deref().unwrap();
@@ -166,7 +214,7 @@ fn what_the_new_holder_of_the_old_uid_owns_cannot_be_had_by_a_link() {
     file(&base.join("home/bob/letter"), old, 0o666, b"to bob");
     std::fs::hard_link(base.join("home/bob/letter"), base.join("home/alice/letter")).unwrap();
     file(&base.join("home/alice/own"), old, 0o600, b"");
-    let alice = Person { moved_from: Some((old, old)), ..Person::new("alice", new, &[1]) };
+    let alice = Person { moved_from: vec![Ids { uid: old, gid: old }], ..Person::new("alice", new, &[1]) };
     let done = run(&root, &[alice, Person::new("bob", old, &[2])], false);
     let owner_of = |path: &str| std::fs::metadata(base.join(path)).unwrap().uid();
     assert_eq!((owner_of("home/bob/letter"), owner_of("home/alice/own")), (old, new));
