@@ -17,7 +17,8 @@ use crate::merge;
 pub async fn run(updater: &Updater, quiet: bool) -> Result<u8, Error> {
     let today = today()?;
     let scan = updater.scan(today).await?;
-    let update = Update { root: &updater.root, config: &updater.config, stop: &updater.stop, today, dry_run: true };
+    let update =
+        Update { root: &updater.root, config: &updater.config, stop: &updater.stop, turn: None, today, dry_run: true };
     let mut applied = update.apply(&scan);
     if let Some(error) = applied.error.take() {
         return Err(error);

@@ -15,8 +15,17 @@ use crate::account::Day;
 use crate::cli::Options;
 use crate::config::{Config, Source};
 use crate::error::{Context, Error, ErrorKind, exit};
-use crate::host::{self, Root, Stop};
+use crate::host::{self, Claim, Root, Stop, Turn};
 use crate::table::{self, Scan, Tables};
+
+/// How long another ddum may take for its update until it counts as hanging. No step of one may take longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(300);
+
+/// How often is looked whether it has ended.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// How often the tables are scanned again because another ddum used a later scan.
+const SCANS: usize = 3;
 
 /// Where the items come from.
 #[derive(Clone, Debug)]
@@ -90,25 +99,78 @@ impl Updater {
     /// means to make the next one, by how this one ends.
     pub async fn run(&self, next: Option<Next>) -> UpdateOutcome {
         let started = Instant::now();
-        let (scan, applied) = match self.update(false).await {
-            Ok((scan, applied)) => (Some(scan), applied),
-            Err(error) => (None, Applied { error: Some(error), ..Applied::default() }),
+        // The turn ends with the report, or an earlier one would take the place of a later one.
+        let (scan, applied, _turn) = match self.update(false).await {
+            Ok((scan, applied, turn)) => (Some(scan), applied, turn),
+            Err(error) => (None, Applied { error: Some(error), ..Applied::default() }, None),
         };
         self.finish(scan.as_ref(), applied, started.elapsed(), next)
     }
 
     /// Reads the tables and brings the host in line, or only looks.
-    async fn update(&self, dry_run: bool) -> Result<(Scan, Applied), Error> {
+    async fn update(&self, dry_run: bool) -> Result<(Scan, Applied, Option<Turn>), Error> {
         let today = today()?;
-        let scan = self.scan(today).await?;
+        let (scan, turn) = if dry_run {
+            (self.scan(today).await?, None)
+        } else {
+            stoppable(&[self.stop.clone(), self.leave.clone()], self.scan_in_turn(today)).await?
+        };
         self.stop.check()?;
         let (root, config, stop) = (Arc::clone(&self.root), Arc::clone(&self.config), self.stop.clone());
         // From here on nothing is awaited: the files are written by one thread that nobody can cancel half way.
         apart("ddum-update", move || {
-            let applied = Update { root: &root, config: &config, stop: &stop, today, dry_run }.apply(&scan);
-            (scan, applied)
+            let update = Update { root: &root, config: &config, stop: &stop, turn: turn.as_ref(), today, dry_run };
+            let applied = update.apply(&scan);
+            (scan, applied, turn)
         })
         .await
+    }
+
+    /// A scan that no other ddum's scan is later than, and the turn to use it.
+    async fn scan_in_turn(&self, today: Day) -> Result<(Scan, Option<Turn>), Error> {
+        let mut turn = self.turn(false).await;
+        for _ in 0..SCANS {
+            let scan = self.scan(today).await?;
+            if turn.is_none() {
+                // Nothing is made on a host before there is something to write. Meanwhile another may have been first.
+                turn = self.turn(true).await;
+                if turn.as_ref().is_some_and(|turn| !turn.is_first()) {
+                    continue;
+                }
+            }
+            match turn.as_ref().map_or(Ok(()), Turn::using) {
+                Ok(()) => return Ok((scan, turn)),
+                Err(why) => log::warn!("{why}; scanning again"),
+            }
+            drop(turn.take());
+            turn = self.turn(false).await;
+        }
+        let message =
+            "other ddums went on scanning the tables later; accounts left as they were, or as those bring them";
+        Err(Error::new(ErrorKind::Busy, message))
+    }
+
+    /// Waits for our turn; without one, if there is nothing to wait for.
+    async fn turn(&self, make: bool) -> Option<Turn> {
+        let started = Instant::now();
+        let mut is_told = false;
+        loop {
+            let holder = match Turn::claim(&self.root, make) {
+                Claim::Ours(turn) => return Some(turn),
+                Claim::Nowhere => return None,
+                Claim::Others(holder) => holder,
+            };
+            if !is_told {
+                log::warn!("waiting until {holder} ends its update of this host");
+                is_told = true;
+            }
+            if started.elapsed() > LONGEST_WAIT {
+                let waited = LONGEST_WAIT.as_secs();
+                log::warn!("{holder} has not ended its update of this host for {waited} s; going on beside it");
+                return Turn::without(&self.root);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
     }
 
     /// All items of both tables, or an error: half a table is never used.
@@ -247,7 +309,7 @@ pub fn event_loop() -> Result<Runtime, Error> {
 /// When the update failed; what could be done has been done and printed.
 pub async fn run(updater: &Updater, dry_run: bool, quiet: bool) -> Result<u8, Error> {
     let outcome = if dry_run {
-        let (scan, applied) = updater.update(true).await?;
+        let (scan, applied, _) = updater.update(true).await?;
         let report = updater.report(Some(&scan), &applied, Duration::ZERO, None);
         let exit = if applied.refusals.is_empty() { exit::DONE } else { exit::REFUSED };
         let summary = format!("dry run: {}", report.summary());

@@ -7,7 +7,7 @@ use crate::account::Day;
 use crate::config::Config;
 use crate::error::{Context, Error, ErrorKind};
 use crate::etc::{Databases, Lines, LoginDefs};
-use crate::host::{self, AccountFiles, HomeChange, HomePolicy, HomeWish, NewFiles, Root, Stop};
+use crate::host::{self, AccountFiles, HomeChange, HomePolicy, HomeWish, NewFiles, Root, Stop, Turn};
 use crate::ledger::{Ledger, UserRecord};
 use crate::merge::{self, Change, Plan, Policy, Present, Refusal};
 use crate::table::Scan;
@@ -55,6 +55,8 @@ pub struct Update<'a> {
     pub config: &'a Config,
     /// Set to end the update early.
     pub stop: &'a Stop,
+    /// The turn that the scan was made in, where there are turns.
+    pub turn: Option<&'a Turn>,
     /// Today, in UTC.
     pub today: Day,
     /// Only look.
@@ -165,6 +167,7 @@ impl Update<'_> {
         // They are made anew under the lock, and two of each at once would be the most memory that an update takes.
         drop((databases, plan));
         let (planned, remarks) = host::update_accounts(self.root, LOCK_WAIT, self.stop, |files| {
+            self.check_turn()?;
             let mut databases = parse(files)?;
             let mut stored = false;
             let mut plan = merge::plan(&scan.accounts, ledger, &mut databases, policy);
@@ -192,6 +195,11 @@ impl Update<'_> {
         Ok(planned)
     }
 
+    /// Whoever hung and was overtaken must not take back what a later scan brought.
+    fn check_turn(&self) -> Result<(), Error> {
+        self.turn.map_or(Ok(()), Turn::check)
+    }
+
     /// What can be done although the account files could not be planned: homes and keys of the users that are here
     /// exactly as their items say, so that a key is revoked whatever is wrong with /etc/shadow.
     fn unplanned<'s>(&self, scan: &'s Scan, ledger: &Ledger, policy: &Policy) -> Plan<'s> {
@@ -215,6 +223,7 @@ impl Update<'_> {
             mode: login_defs.new_home_mode(),
             look_only: self.dry_run,
         };
+        self.check_turn().map_err(|error| error.context("homes and keys left as they were"))?;
         let mut outcomes = host::ensure_homes(self.root, &wishes, &policy, self.stop)?;
         let mut has_moved = false;
         applied.changes.reserve_exact(outcomes.iter().map(|outcome| outcome.changes.len()).sum());

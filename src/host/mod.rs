@@ -27,6 +27,7 @@ mod stop;
 mod streams;
 #[cfg(test)]
 mod testing;
+mod turn;
 
 pub use accounts::{
     AccountFiles, NewFiles, create_empty, read as read_accounts, read_file as read_account_file, read_passwd,
@@ -48,3 +49,4 @@ pub use root::{Demand, Root};
 pub use state::{load, store};
 pub use stop::Stop;
 pub use streams::detach_streams;
+pub use turn::{Claim, Turn};

@@ -135,7 +135,7 @@ fn start_ticks(stat: &str) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-/// The process that holds an fcntl(2) lock on a file, where the kernel tells: open file description locks, which
+/// The process that holds an fcntl(2) or flock(2) lock on a file, where the kernel tells: open file description locks, which
 /// systemd takes, have no process.
 pub(super) fn lock_holder(stat: &Stat) -> Option<i32> {
     let table = std::fs::read_to_string("/proc/locks").ok()?;
@@ -148,7 +148,7 @@ fn holder_in(table: &str, major: u32, minor: u32, inode: u64) -> Option<i32> {
         // `1: POSIX  ADVISORY  WRITE 4127 fe:00:1234 0 EOF`; one that waits has `->` for its second word.
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         match words.get(1..6) {
-            Some(["POSIX", _, "WRITE", pid, at]) if *at == place => pid.parse().ok().filter(|pid| *pid > 0),
+            Some(["POSIX" | "FLOCK", _, "WRITE", pid, at]) if *at == place => pid.parse().ok().filter(|pid| *pid > 0),
             _ => None,
         }
     })

@@ -15,7 +15,7 @@ use super::{Demand, Dir, Root};
 use crate::error::{Context, Error, ErrorKind};
 
 /// The one directory of ours that only root may look into.
-const PRIVATE: &str = "/var/lib/ddum";
+pub(super) const PRIVATE: &str = "/var/lib/ddum";
 
 /// As many links as the last component of a path may be, one after the other.
 const MOST_LINKS: usize = 8;

@@ -43,7 +43,8 @@ struct View<'a> {
 pub async fn run(updater: &Updater, name: &str, json: bool) -> Result<u8, Error> {
     let today = today()?;
     let scan = updater.scan_watching(today, Some(name)).await?;
-    let update = Update { root: &updater.root, config: &updater.config, stop: &updater.stop, today, dry_run: true };
+    let update =
+        Update { root: &updater.root, config: &updater.config, stop: &updater.stop, turn: None, today, dry_run: true };
     let login_defs = update.login_defs()?;
     let (after, plan) = update.look(&scan, &login_defs)?;
     let mut notes = Vec::new();
