@@ -23,7 +23,7 @@ pub async fn run(updater: &Updater, quiet: bool) -> Result<u8, Error> {
     if let Some(error) = applied.error.take() {
         return Err(error);
     }
-    let login_defs = update.login_defs()?;
+    let login_defs = update.login_defs(&mut Vec::new());
     let (databases, plan) = update.look(&scan, &login_defs)?;
     let sshd = sshd_config(updater)?;
     let is_program = |path: &str| host::is_program(&updater.root, Path::new(path));

@@ -15,6 +15,9 @@ use crate::table::Scan;
 /// Where the ledger is.
 const LEDGER: &str = "/var/lib/ddum/ledger.json";
 
+/// Where one is kept that is no ledger.
+const UNREADABLE: &str = "/var/lib/ddum/ledger.json.unreadable";
+
 /// Longest wait for another program's lock. glibc's lckpwdf(3) gives up after 15 s; waiting less than that would lose
 /// to every useradd(8) that is merely slow.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
@@ -69,15 +72,9 @@ impl Update<'_> {
     pub fn apply(&self, scan: &Scan) -> Applied {
         let mut applied =
             Applied { refusals: scan.rejections.iter().map(Refusal::from).collect(), ..Applied::default() };
-        let login_defs = match self.login_defs() {
-            Ok(login_defs) => login_defs,
-            Err(error) => {
-                applied.error = Some(error);
-                return applied;
-            }
-        };
+        let login_defs = self.login_defs(&mut applied.notes);
         let policy = self.policy(&login_defs);
-        let (ledger, is_replaceable) = self.load_ledger(&mut applied.notes);
+        let (ledger, is_replaceable) = self.load_ledger(!self.dry_run, &mut applied.notes);
         let files = self.files(scan, &ledger, is_replaceable, &policy, &mut applied.notes);
         let (mut plan, stored) = files.unwrap_or_else(|error| {
             applied.error = Some(error);
@@ -115,19 +112,23 @@ impl Update<'_> {
     /// # Errors
     /// When the files cannot be read, or are not what they should be.
     pub fn look<'s>(&self, scan: &'s Scan, login_defs: &LoginDefs) -> Result<(Databases, Plan<'s>), Error> {
-        let (ledger, _) = self.load_ledger(&mut Vec::new());
+        let (ledger, _) = self.load_ledger(false, &mut Vec::new());
         let mut databases = parse(host::read_accounts(self.root)?)?;
         let plan = merge::plan(&scan.accounts, &ledger, &mut databases, &self.policy(login_defs));
         Ok((databases, plan))
     }
 
-    /// The host's login.defs(5), or what it says by default.
-    ///
-    /// # Errors
-    /// When it is there and cannot be read.
-    pub fn login_defs(&self) -> Result<LoginDefs, Error> {
-        let bytes = host::load(self.root, Path::new("/etc/login.defs"), STATE_LIMIT)?;
-        Ok(LoginDefs::parse(&bytes.unwrap_or_default()))
+    /// The host's login.defs(5), or what useradd(8) takes for it: that the file cannot be read, or trusted, must not keep
+    /// a key from being revoked.
+    pub fn login_defs(&self, notes: &mut Vec<String>) -> LoginDefs {
+        let bytes = host::load(self.root, Path::new("/etc/login.defs"), STATE_LIMIT).unwrap_or_else(|error| {
+            let LoginDefs { uid_min, gid_min, .. } = LoginDefs::default();
+            notes.push(format!(
+                "{error}; UID_MIN counts as {uid_min}, GID_MIN as {gid_min}, new homes are closed to others"
+            ));
+            None
+        });
+        LoginDefs::parse(&bytes.unwrap_or_default())
     }
 
     /// What the configuration and the host decide.
@@ -203,7 +204,11 @@ impl Update<'_> {
     /// What can be done although the account files could not be planned: homes and keys of the users that are here
     /// exactly as their items say, so that a key is revoked whatever is wrong with /etc/shadow.
     fn unplanned<'s>(&self, scan: &'s Scan, ledger: &Ledger, policy: &Policy) -> Plan<'s> {
-        let passwd = host::read_passwd(self.root).ok().and_then(|bytes| Lines::parse(bytes).ok());
+        let passwd = host::read_passwd(self.root).ok().and_then(|mut bytes| {
+            // A line with a NUL byte is of nobody whom we know; the others count.
+            bytes.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b'?');
+            Lines::parse(bytes).ok()
+        });
         let present = passwd.map(|passwd| merge::already_present(&scan.accounts, &passwd, policy));
         Plan {
             changes: Vec::new(),
@@ -267,10 +272,17 @@ impl Update<'_> {
 
     /// The ledger, and whether a new one may take its place: not where the old one is there and a disk or a want of
     /// memory keeps it from us. It may be read again next time, and no host would know which ids are ours.
-    pub(super) fn load_ledger(&self, notes: &mut Vec<String>) -> (Ledger, bool) {
+    /// With `keep`, one that is no ledger is kept beside the next one, for a person to look at.
+    pub(super) fn load_ledger(&self, keep: bool, notes: &mut Vec<String>) -> (Ledger, bool) {
         let loaded = match host::load(self.root, Path::new(LEDGER), STATE_LIMIT) {
             Ok(None) => return (Ledger::default(), true),
-            Ok(Some(bytes)) => Ledger::parse(&bytes).map_err(|why| (why, true)),
+            Ok(Some(bytes)) => Ledger::parse(&bytes).map_err(|why| {
+                match keep.then(|| host::store(self.root, Path::new(UNREADABLE), &bytes, 0o600, true)) {
+                    None => (why, true),
+                    Some(Ok(())) => (format!("{why}; kept as {UNREADABLE}"), true),
+                    Some(Err(error)) => (format!("{why}; {error}"), true),
+                }
+            }),
             Err(error) => Err((error.to_string(), error.kind() != ErrorKind::File)),
         };
         loaded.map(|ledger| (ledger, true)).unwrap_or_else(|(why, is_replaceable)| {

@@ -45,16 +45,16 @@ pub async fn run(updater: &Updater, name: &str, json: bool) -> Result<u8, Error>
     let scan = updater.scan_watching(today, Some(name)).await?;
     let update =
         Update { root: &updater.root, config: &updater.config, stop: &updater.stop, turn: None, today, dry_run: true };
-    let login_defs = update.login_defs()?;
-    let (after, plan) = update.look(&scan, &login_defs)?;
     let mut notes = Vec::new();
+    let login_defs = update.login_defs(&mut notes);
+    let (after, plan) = update.look(&scan, &login_defs)?;
     let view = View {
         name,
         root: &updater.root,
         config: &updater.config,
         policy: update.policy(&login_defs),
         login_defs,
-        ledger: update.load_ledger(&mut notes).0,
+        ledger: update.load_ledger(false, &mut notes).0,
         scan: &scan,
         before: parse(host::read_accounts(&updater.root)?)?,
         after,
