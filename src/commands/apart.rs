@@ -34,7 +34,7 @@ async fn on_a_stack_of<T: Send + 'static>(
         let _ = sender.send(work());
     };
     if let Err(error) = thread::Builder::new().name(name.to_owned()).stack_size(size).spawn(body) {
-        let message = format!("cannot start the thread {name}: {error}; accounts left as they were");
+        let message = format!("cannot start the thread {name}: {error}");
         return Err(Error::new(ErrorKind::Busy, message));
     }
     let stopped = |_| Error::new(ErrorKind::Internal, format!("the thread {name} stopped in the middle"));

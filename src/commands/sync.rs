@@ -10,7 +10,7 @@ use super::apart::apart;
 use super::daemon::Next;
 use super::report::{Counts, Report, Verdict};
 use super::say;
-use super::update::{Applied, STATE_LIMIT, Update, now, today};
+use super::update::{Applied, STATE_LIMIT, Update, now, today, untouched};
 use crate::account::Day;
 use crate::cli::Options;
 use crate::config::{Config, Source};
@@ -109,13 +109,14 @@ impl Updater {
 
     /// Reads the tables and brings the host in line, or only looks.
     async fn update(&self, dry_run: bool) -> Result<(Scan, Applied, Option<Turn>), Error> {
-        let today = today()?;
-        let (scan, turn) = if dry_run {
-            (self.scan(today).await?, None)
+        let today = today().map_err(|error| untouched(&error))?;
+        let scanned = if dry_run {
+            self.scan(today).await.map(|scan| (scan, None))
         } else {
-            stoppable(&[self.stop.clone(), self.leave.clone()], self.scan_in_turn(today)).await?
+            stoppable(&[self.stop.clone(), self.leave.clone()], self.scan_in_turn(today)).await
         };
-        self.stop.check()?;
+        let (scan, turn) =
+            scanned.and_then(|scanned| self.stop.check().map(|()| scanned)).map_err(|e| untouched(&e))?;
         let (root, config, stop) = (Arc::clone(&self.root), Arc::clone(&self.config), self.stop.clone());
         // From here on nothing is awaited: the files are written by one thread that nobody can cancel half way.
         apart("ddum-update", move || {
@@ -124,6 +125,13 @@ impl Updater {
             (scan, applied, turn)
         })
         .await
+        .map_err(|error| match error.kind() {
+            ErrorKind::Internal => {
+                let follows = "each file is whole, the old or the new, and the next update does what is left";
+                Error::new(ErrorKind::Internal, format!("{error}; {follows}"))
+            }
+            _ => untouched(&error),
+        })
     }
 
     /// A scan that no other ddum's scan is later than, and the turn to use it.

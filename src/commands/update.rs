@@ -7,7 +7,7 @@ use crate::account::Day;
 use crate::config::Config;
 use crate::error::{Context, Error, ErrorKind};
 use crate::etc::{Databases, Lines, LoginDefs};
-use crate::host::{self, AccountFiles, HomeChange, HomePolicy, HomeWish, NewFiles, Root, Stop, Turn};
+use crate::host::{self, AccountFiles, HomeChange, HomePolicy, HomeWish, NewFiles, Root, Stop, Trouble, Turn};
 use crate::ledger::{Ledger, UserRecord};
 use crate::merge::{self, Change, Plan, Policy, Present, Refusal};
 use crate::table::Scan;
@@ -76,11 +76,20 @@ impl Update<'_> {
         let policy = self.policy(&login_defs);
         let (ledger, is_replaceable) = self.load_ledger(!self.dry_run, &mut applied.notes);
         let files = self.files(scan, &ledger, is_replaceable, &policy, &mut applied.notes);
-        let (mut plan, stored) = files.unwrap_or_else(|error| {
+        let Written { mut plan, mut is_saved, trouble } = files.unwrap_or_else(|error| {
             applied.error = Some(error);
-            (self.unplanned(scan, &ledger, &policy), false)
+            Written { plan: self.unplanned(scan, &policy), is_saved: true, trouble: None }
         });
-        let mut is_unsaved = !stored && applied.error.is_none() && plan.ledger != ledger;
+        if let Some(Trouble { error, done, left }) = trouble {
+            applied.error = Some(error);
+            if !left.is_empty() {
+                // What is in place is told now or never; whose keys can be looked after, passwd as it is now tells.
+                let Plan { mut changes, refusals, notes, .. } = plan;
+                changes.retain(|change| is_in_place(change, &done));
+                plan = Plan { changes, refusals, notes, ..self.unplanned(scan, &policy) };
+                is_saved = true;
+            }
+        }
         // Before the homes, which may take long: who asks for a new account must find it now.
         if !self.dry_run && !plan.changes.is_empty() {
             for remark in host::flush_caches(self.root, self.stop) {
@@ -92,16 +101,29 @@ impl Update<'_> {
         applied.changes.append(&mut plan.changes);
         applied.refusals.append(&mut plan.refusals);
         applied.notes.append(&mut plan.notes);
-        match self.homes(&mut plan, &login_defs, &mut applied) {
-            Ok(has_moved) => is_unsaved |= has_moved,
-            Err(error) => drop(applied.error.get_or_insert(error)),
+        match (self.homes(&mut plan, &login_defs, &mut applied), applied.error.take()) {
+            (Ok(has_moved), error) => {
+                is_saved &= !has_moved;
+                let has_keys = !plan.present.is_empty() && !self.dry_run;
+                applied.error = error.map(|error| if has_keys { also_keys(&error) } else { error });
+            }
+            (Err(error), None) => {
+                applied.error = Some(Error::new(
+                    error.kind(),
+                    format!("{error}; the next update does what is left of homes and keys"),
+                ));
+            }
+            (Err(error), Some(first)) => {
+                applied.error = Some(first);
+                applied.notes.push(format!("{error}; the next update does what is left of homes and keys"));
+            }
         }
-        if is_unsaved
+        if !is_saved
             && is_replaceable
             && !self.dry_run
             && let Err(error) = self.store_ledger(&plan.ledger)
         {
-            applied.notes.push(format!("{error}; the next update takes the accounts over again"));
+            applied.notes.push(format!("{error}; the next update writes it again"));
         }
         applied.refusals.sort();
         applied
@@ -145,7 +167,6 @@ impl Update<'_> {
     }
 
     /// Plans from an unlocked look; only if that finds something to do, locks, looks again, plans again and writes.
-    /// Also says whether the plan's ledger is on disk already.
     fn files<'s>(
         &self,
         scan: &'s Scan,
@@ -153,7 +174,7 @@ impl Update<'_> {
         is_replaceable: bool,
         policy: &Policy,
         notes: &mut Vec<String>,
-    ) -> Result<(Plan<'s>, bool), Error> {
+    ) -> Result<Written<'s>, Error> {
         let files = host::read_accounts(self.root).map_err(|e| untouched(&e))?;
         let leftovers = files.leftovers;
         if self.dry_run {
@@ -162,21 +183,22 @@ impl Update<'_> {
         let mut databases = parse(files).map_err(|e| untouched(&e))?;
         let plan = merge::plan(&scan.accounts, ledger, &mut databases, policy);
         if self.dry_run || !(databases.is_changed() || leftovers) {
-            return Ok((plan, false));
+            let is_saved = plan.ledger == *ledger;
+            return Ok(Written { plan, is_saved, trouble: None });
         }
         self.stop.check().map_err(|e| untouched(&e))?;
         // They are made anew under the lock, and two of each at once would be the most memory that an update takes.
         drop((databases, plan));
-        let (planned, remarks) = host::update_accounts(self.root, LOCK_WAIT, self.stop, |files| {
+        let updated = host::update_accounts(self.root, LOCK_WAIT, self.stop, |files| {
             self.check_turn()?;
             let mut databases = parse(files)?;
-            let mut stored = false;
             let mut plan = merge::plan(&scan.accounts, ledger, &mut databases, policy);
             // Before the files: were we killed in between, a ledger that came second would not know that the new
             // accounts are ours, or whose homes still hold files of an old id. It still has the records that the plan
             // forgets: without them the next plan would take members who are gone for somebody else's.
             let early = plan.ledger.with_all_of(ledger).into_owned();
             merge::settle(&mut plan.ledger, &scan.accounts, &databases);
+            let mut is_saved = plan.ledger == *ledger;
             if early != *ledger {
                 let is_news = |(name, record): (&String, &UserRecord)| {
                     !record.moving_from.is_empty() && ledger.users.get(name) != Some(record)
@@ -186,14 +208,15 @@ impl Update<'_> {
                     || Err(Error::new(ErrorKind::File, format!("{LEDGER} cannot be read, so it is not replaced")));
                 match if is_replaceable { self.store_ledger(&early) } else { kept() } {
                     Err(error) if moves => return Err(error.context("ids cannot be changed without the ledger")),
-                    Err(error) => log::warn!("{error}"),
-                    Ok(()) => stored = early == plan.ledger,
+                    Err(error) => log::warn!("{error}; the accounts are written all the same"),
+                    Ok(()) => is_saved = early == plan.ledger,
                 }
             }
-            Ok((new_files(&databases)?, (plan, stored)))
+            Ok((new_files(&databases)?, (plan, is_saved)))
         })?;
-        notes.extend(remarks);
-        Ok(planned)
+        notes.extend(updated.notes);
+        let (plan, is_saved) = updated.value;
+        Ok(Written { plan, is_saved, trouble: updated.trouble })
     }
 
     /// Whoever hung and was overtaken must not take back what a later scan brought.
@@ -203,20 +226,22 @@ impl Update<'_> {
 
     /// What can be done although the account files could not be planned: homes and keys of the users that are here
     /// exactly as their items say, so that a key is revoked whatever is wrong with /etc/shadow.
-    fn unplanned<'s>(&self, scan: &'s Scan, ledger: &Ledger, policy: &Policy) -> Plan<'s> {
+    fn unplanned<'s>(&self, scan: &'s Scan, policy: &Policy) -> Plan<'s> {
+        // As it is on the disk now: an update that failed late has written to it.
+        let (ledger, _) = self.load_ledger(false, &mut Vec::new());
         let passwd = host::read_passwd(self.root).ok().and_then(|mut bytes| {
             // A line with a NUL byte is of nobody whom we know; the others count.
             bytes.iter_mut().filter(|byte| **byte == 0).for_each(|byte| *byte = b'?');
             Lines::parse(bytes).ok()
         });
-        let present = passwd.map(|passwd| merge::already_present(&scan.accounts, &passwd, policy));
+        let present = passwd.map(|passwd| merge::already_present(&scan.accounts, &ledger, &passwd, policy));
         Plan {
             changes: Vec::new(),
             refusals: Vec::new(),
             notes: Vec::new(),
             present: present.unwrap_or_default(),
             groups: 0,
-            ledger: ledger.clone(),
+            ledger,
         }
     }
 
@@ -315,9 +340,33 @@ pub fn now() -> Result<u64, Error> {
         .context(ErrorKind::Internal, "the clock stands before 1970, so no expiry date can be judged")
 }
 
+/// What became of the account files.
+struct Written<'s> {
+    plan: Plan<'s>,
+    /// Whether the plan's ledger is on disk already.
+    is_saved: bool,
+    trouble: Option<Trouble>,
+}
+
+/// Whether a change is in place when only these files are new. A change of an account may be so in part, and is told
+/// then; the next update tells what was left of it.
+fn is_in_place(change: &Change, done: &[&str]) -> bool {
+    let (visible, other) = if change.noun == "user" { ("passwd", "shadow") } else { ("group", "gshadow") };
+    done.contains(&visible) || (change.sign == '~' && done.contains(&other))
+}
+
+/// What was done although the account files are not, or not surely, as they should be.
+fn also_keys(error: &Error) -> Error {
+    Error::new(
+        error.kind(),
+        format!("{error}; homes and keys of accounts that are here were looked after all the same"),
+    )
+}
+
 /// What follows of an error before the lock is taken; after that, [`host::update_accounts`] says it.
-fn untouched(error: &Error) -> Error {
-    Error::new(error.kind(), format!("{error}; accounts left as they were"))
+pub(super) fn untouched(error: &Error) -> Error {
+    let (text, follows) = (error.to_string(), "accounts left as they were");
+    Error::new(error.kind(), if text.contains(follows) { text } else { format!("{text}; {follows}") })
 }
 
 pub(super) fn parse(files: AccountFiles) -> Result<Databases, Error> {

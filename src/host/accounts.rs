@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::fs::Mode;
 use rustix::io::Errno;
 
-use super::commit::{self, Outcome};
+use super::commit::{self, Outcome, Trouble};
 use super::live::{self, FILES, Live};
 use super::lock::Lock;
 use super::{Demand, Dir, Root, Stop, lock_files, state};
@@ -125,29 +125,29 @@ pub fn read_file(root: &Root, path: &Path) -> Result<Option<Vec<u8>>, Error> {
 /// shall change, writes that and releases the lock. `plan` is called again, at most three times in all, when a program
 /// that ignores the lock was faster. Nothing is written when it plans nothing.
 ///
-/// The answer has remarks beside the plan's own value: stale lock files, what could not be carried over.
-///
 /// # Errors
 /// [`ErrorKind::Busy`] when the lock was not to be had, [`ErrorKind::Stopped`], [`ErrorKind::Unsafe`] for an obstacle,
-/// [`ErrorKind::File`] for what the system refused, and the plan's own. The message says whether the accounts are as
-/// they were, or which files are new already.
+/// [`ErrorKind::File`] for what the system refused, and the plan's own. The accounts are as they were then. What comes
+/// after the first file is new is in the answer.
 pub fn update<T>(
     root: &Root,
     wait: Duration,
     stop: &Stop,
     plan: impl FnMut(AccountFiles) -> Result<(NewFiles, T), Error>,
-) -> Result<(T, Vec<String>), Error> {
-    let ended = locked_update(root, wait, stop, plan)
-        .map_err(|error| Error::new(error.kind(), format!("{error}; accounts left as they were")))?;
-    match ended {
-        Ended::Done(value, notes) => Ok((value, notes)),
-        Ended::Partly(error) => Err(error),
-    }
+) -> Result<Updated<T>, Error> {
+    locked_update(root, wait, stop, plan)
+        .map_err(|error| Error::new(error.kind(), format!("{error}; accounts left as they were")))
 }
 
-enum Ended<T> {
-    Done(T, Vec<String>),
-    Partly(Error),
+/// What became of a plan.
+#[derive(Debug)]
+pub struct Updated<T> {
+    /// What the plan gave beside the new files.
+    pub value: T,
+    /// Stale lock files, what could not be carried over.
+    pub notes: Vec<String>,
+    /// What went wrong when some files were new already.
+    pub trouble: Option<Trouble>,
 }
 
 /// An error means that no account file was touched.
@@ -156,7 +156,7 @@ fn locked_update<T>(
     wait: Duration,
     stop: &Stop,
     mut plan: impl FnMut(AccountFiles) -> Result<(NewFiles, T), Error>,
-) -> Result<Ended<T>, Error> {
+) -> Result<Updated<T>, Error> {
     let etc = open_etc(root)?;
     let lock = Lock::acquire(&etc, wait, stop)?;
     let mut overtaken = "";
@@ -167,7 +167,7 @@ fn locked_update<T>(
         let (new, value) = plan(live.files.clone())?;
         let new = new.without_unchanged(&live.files);
         if new.is_empty() {
-            return Ok(Ended::Done(value, notes));
+            return Ok(Updated { value, notes, trouble: None });
         }
         if !live.files.obstacles.is_empty() {
             return Err(Error::new(ErrorKind::Unsafe, live.files.obstacles.join("; ")));
@@ -180,9 +180,9 @@ fn locked_update<T>(
                 if lock.held() > LONG_HOLD {
                     notes.push(format!("the account files were locked for {:.0?}", lock.held()));
                 }
-                return Ok(Ended::Done(value, notes));
+                return Ok(Updated { value, notes, trouble: None });
             }
-            Outcome::Partly(error) => return Ok(Ended::Partly(error)),
+            Outcome::Partly(trouble) => return Ok(Updated { value, notes, trouble: Some(trouble) }),
             Outcome::Overtaken(name) => overtaken = name,
         }
     }

@@ -27,7 +27,7 @@ fn add_alice(files: AccountFiles) -> Result<(NewFiles, ()), Error> {
 }
 
 fn try_add(tree: &Tree) -> Result<Vec<String>, Error> {
-    update(&tree.root(), WAIT, &Stop::default(), add_alice).map(|((), notes)| notes)
+    update(&tree.root(), WAIT, &Stop::default(), add_alice).map(|updated| updated.notes)
 }
 
 fn contents(tree: &Tree) -> Vec<Vec<u8>> {
@@ -74,7 +74,7 @@ fn a_plan_without_a_difference_writes_nothing() {
             assert!(!same.is_empty() && NewFiles::default().is_empty());
             Ok((same, 7))
         };
-        assert_eq!(update(&tree.root(), WAIT, &Stop::default(), plan).unwrap().0, 7);
+        assert_eq!(update(&tree.root(), WAIT, &Stop::default(), plan).unwrap().value, 7);
     });
     assert!(order.is_empty(), "{order:?}");
     assert_eq!(inodes(), before);

@@ -15,8 +15,20 @@ pub(super) enum Outcome {
     Done,
     /// The file was edited by a program that takes no lock; nothing was changed.
     Overtaken(&'static str),
-    /// Some files are new, the others are not. What is new is whole, and an update that comes later goes on from it.
-    Partly(Error),
+    /// Some files are new, the others are not, or may be lost with the power. What is new is whole, and an update that
+    /// comes later goes on from it.
+    Partly(Trouble),
+}
+
+/// What went wrong after some files had got their names.
+#[derive(Debug)]
+pub struct Trouble {
+    /// What, and what is in place.
+    pub error: Error,
+    /// The files that are new.
+    pub done: Vec<&'static str>,
+    /// Those that are not, and were to be.
+    pub left: Vec<&'static str>,
 }
 
 /// A new file beside the ones that count.
@@ -81,7 +93,7 @@ pub(super) fn commit(
         staged.temp.rename(&backup(staged.name))?;
     }
     etc.sync().at("cannot put on disk", etc.own_path())?;
-    Ok(rename(etc, files))
+    Ok(rename(etc, files, || etc.sync().at("cannot put on disk", etc.own_path())))
 }
 
 fn backup(name: &str) -> String {
@@ -106,20 +118,35 @@ fn stage<'d>(
     Ok(temp)
 }
 
-fn rename(etc: &Dir, files: Vec<Staged<'_>>) -> Outcome {
-    let mut done: Vec<String> = Vec::new();
-    for Staged { name, temp, .. } in files {
-        let outcome = temp.rename(name).and_then(|()| {
-            done.push(etc.path(name).display().to_string());
-            etc.sync().at("cannot put on disk", etc.own_path())
+/// Gives the files their names, one after the other, with a `sync` of the directory after each.
+fn rename(etc: &Dir, files: Vec<Staged<'_>>, mut sync: impl FnMut() -> Result<(), Error>) -> Outcome {
+    let mut done: Vec<&'static str> = Vec::new();
+    let mut files = files.into_iter();
+    while let Some(Staged { name, temp, .. }) = files.next() {
+        let renamed = temp.rename(name);
+        let is_new = renamed.is_ok();
+        let outcome = renamed.and_then(|()| {
+            done.push(name);
+            sync()
         });
         if let Err(error) = outcome {
-            let state = match done.len() {
-                0 => "accounts left as they were".to_owned(),
-                1 => format!("{} is already new, the rest is as it was", done[0]),
-                _ => format!("{} are already new, the rest is as it was", done.join(", ")),
+            let left: Vec<_> = (!is_new).then_some(name).into_iter().chain(files.map(|staged| staged.name)).collect();
+            let paths: Vec<String> = done.iter().map(|name| etc.path(name).display().to_string()).collect();
+            let state = match (paths.len(), left.is_empty()) {
+                (0, _) => "accounts left as they were".to_owned(),
+                (_, true) => {
+                    format!("all new files are in place ({}), but may be lost with the power", paths.join(", "))
+                }
+                (1, _) => {
+                    format!("{} is already new, the rest is as it was; the next update does what is left", paths[0])
+                }
+                _ => format!(
+                    "{} are already new, the rest is as it was; the next update does what is left",
+                    paths.join(", ")
+                ),
             };
-            return Outcome::Partly(Error::new(error.kind(), format!("{error}; {state}")));
+            let error = Error::new(error.kind(), format!("{error}; {state}"));
+            return Outcome::Partly(Trouble { error, done, left });
         }
     }
     Outcome::Done
@@ -159,12 +186,33 @@ mod tests {
         std::fs::create_dir(tree.path("etc/shadow")).unwrap();
         let etc = tree.etc();
         let staged = |name| Staged { name, temp: Temp::create(&etc, name, None).unwrap(), bytes: b"" };
-        let Outcome::Partly(error) = rename(&etc, FILES.map(staged).into_iter().collect()) else { panic!("done") };
+        let files = || FILES.map(staged).into_iter().collect();
+        let Outcome::Partly(trouble) = rename(&etc, files(), || Ok(())) else { panic!("done") };
+        assert_eq!((trouble.done, trouble.left), (vec!["gshadow", "group"], vec!["shadow", "passwd"]));
+        let error = trouble.error;
         let at = |name: &str| tree.path("etc").join(name).display().to_string();
-        let end = format!("{}, {} are already new, the rest is as it was", at("gshadow"), at("group"));
+        let end = format!(
+            "{}, {} are already new, the rest is as it was; the next update does what is left",
+            at("gshadow"),
+            at("group")
+        );
         assert!(error.to_string().starts_with("cannot rename ") && error.to_string().ends_with(&end), "{error}");
         assert!(tree.read("etc/group").is_empty() && !tree.read("etc/passwd").is_empty());
         assert_eq!(tree.names("etc"), ["group", "gshadow", "passwd", "shadow"]);
+        // A disk that fails after the last rename takes nothing back.
+        std::fs::remove_dir(tree.path("etc/shadow")).unwrap();
+        let mut syncs = 0;
+        let failing = || {
+            syncs += 1;
+            if syncs == FILES.len() {
+                Err(Error::new(ErrorKind::File, "cannot put on disk /etc: failed"))
+            } else {
+                Ok(())
+            }
+        };
+        let Outcome::Partly(Trouble { error, done, left }) = rename(&etc, files(), failing) else { panic!("done") };
+        assert_eq!((done, left), (FILES.to_vec(), Vec::new()));
+        assert!(error.to_string().ends_with("passwd), but may be lost with the power"), "{error}");
     }
 
     #[test]

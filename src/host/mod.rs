@@ -30,10 +30,11 @@ mod testing;
 mod turn;
 
 pub use accounts::{
-    AccountFiles, NewFiles, create_empty, read as read_accounts, read_file as read_account_file, read_passwd,
+    AccountFiles, NewFiles, Updated, create_empty, read as read_accounts, read_file as read_account_file, read_passwd,
     update as update_accounts,
 };
 pub use caches::flush as flush_caches;
+pub use commit::Trouble;
 pub use dir::Dir;
 pub use homes::{
     HomeChange, HomeLook, HomeOf, HomeOutcome, HomePolicy, HomeWish, contain_panics, ensure as ensure_homes,

@@ -385,7 +385,10 @@ fn without_a_plan_only_users_who_are_here_as_their_items_say_and_no_system_accou
     let users = vec![user("alice", 2001), user("bob", 2002), user("carol", 2003), user("local", 1001), daemon];
     let accounts = Accounts::new(users, vec![], &mut Vec::new());
     let names = |policy: &Policy| -> Vec<String> {
-        already_present(&accounts, &passwd, policy).iter().map(|p| p.user.name.to_string()).collect()
+        already_present(&accounts, &Ledger::default(), &passwd, policy)
+            .iter()
+            .map(|p| p.user.name.to_string())
+            .collect()
     };
     let mut policy = machine().policy;
     assert_eq!(names(&policy), ["alice"]);

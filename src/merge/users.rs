@@ -7,7 +7,7 @@ use super::{Change, Planning, Policy, Present, Refusal};
 use crate::account::{Accounts, Day, User};
 use crate::error::printable;
 use crate::etc::{Entry, Found, Lines, PasswdEntry, ShadowEntry};
-use crate::ledger::{Ids, UserRecord};
+use crate::ledger::{Ids, Ledger, UserRecord};
 
 /// Longest passwd line that careless callers of getpwnam_r(3), which start with 1024 bytes, still read.
 const LONGEST_LINE: usize = 1000;
@@ -96,7 +96,12 @@ fn strangers(planning: &Planning<'_>) -> BTreeMap<u32, String> {
 /// The users that passwd has exactly as their items say, and that the policy lets items touch: whose keys can follow
 /// the table although no plan can be made.
 #[must_use]
-pub fn already_present<'a>(accounts: &'a Accounts, passwd: &Lines<PasswdEntry>, policy: &Policy) -> Vec<Present<'a>> {
+pub fn already_present<'a>(
+    accounts: &'a Accounts,
+    ledger: &Ledger,
+    passwd: &Lines<PasswdEntry>,
+    policy: &Policy,
+) -> Vec<Present<'a>> {
     let is_here = |user: &&User| {
         let Found::Entry(entry) = passwd.find(user.name.as_str()) else { return false };
         entry.uid == user.uid.get()
@@ -104,7 +109,18 @@ pub fn already_present<'a>(accounts: &'a Accounts, passwd: &Lines<PasswdEntry>, 
             && entry.home == user.home.as_str().as_bytes()
             && (policy.allow_system_accounts || !is_system(entry.uid, policy))
     };
-    accounts.users.iter().filter(is_here).map(|user| Present { user, moved_from: Vec::new() }).collect()
+    let has_lost = |uid: u32, name: &str| {
+        let mut holders = holders(passwd.ids()).into_iter();
+        holders.any(|(id, other)| id == uid && other != name && !ledger.users.contains_key(&other))
+    };
+    let moved_from = |user: &User| -> Vec<Ids> {
+        let name = user.name.as_str();
+        let old =
+            ledger.users.get(name).filter(|record| record.uid == user.uid.get()).map(|record| &record.moving_from);
+        let is_left = |ids: &&Ids| (ids.uid, ids.gid) != (user.uid.get(), user.gid.get()) && !has_lost(ids.uid, name);
+        old.into_iter().flatten().filter(is_left).copied().collect()
+    };
+    accounts.users.iter().filter(is_here).map(|user| Present { user, moved_from: moved_from(user) }).collect()
 }
 
 fn is_system(uid: u32, policy: &Policy) -> bool {

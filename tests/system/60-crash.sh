@@ -145,6 +145,19 @@ for way in signal=KILL error=EIO error=ENOSPC; do
   echo "# $way at $hits steps"
   true_that "$way: most steps were reached" test "$hits" -ge "$((${#points[@]} / 2))"
 done
+# A disk that fails when all four files have their names takes nothing back: what is in place is told.
+restore
+run traced -o "$work/trace" -e trace=fsync
+last=$(awk '/ fsync\(/ { count[$1]++ } / fsync\([0-9]+<[^>]*\/etc>\)/ { last = count[$1] } END { print last }' "$work/trace")
+restore
+run traced -o "$work/trace" -e trace=fsync -e "inject=fsync:error=EIO:when=$last"
+expect "with an error after the last rename the sync fails" 1
+has "and says that the files are in place" "$err" "all new files are in place"
+has "and what is new" "$out" "+ user alice: "
+has "homes included" "$out" "+ home alice: "
+whole
+mended
+
 same "every time the files were whole, and the next sync mended the rest" "" "$(head -n 60 "$problems")"
 
 finish
