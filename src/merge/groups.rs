@@ -1,6 +1,6 @@
 //! Groups into group and gshadow entries.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use super::ids::{Claim, holders, settle};
 use super::users::{NOBODY, clear};
@@ -19,26 +19,27 @@ struct Local {
     created: bool,
     /// Whether the item's lists are the whole lists.
     exact: bool,
-    members: Vec<Vec<u8>>,
+}
+
+/// A group that this host may have. Not its entries: of all groups at once they are more than everything else together.
+struct Candidate {
+    gid: u32,
+    current: Option<u32>,
 }
 
 /// Edits group and gshadow; gives the number of groups that are taken.
 pub(super) fn apply(planning: &mut Planning<'_>, groups: &[Group]) -> usize {
-    let mut candidates: Vec<(&Group, Local)> = Vec::with_capacity(groups.len());
+    let mut candidates: Vec<(&Group, Candidate)> = Vec::with_capacity(groups.len());
     for group in groups {
         match admit(planning, group) {
-            Ok(local) => candidates.push((group, local)),
+            Ok(candidate) => candidates.push((group, candidate)),
             Err(reason) => planning.refusals.push(Refusal::item("group", group.name.as_str(), reason)),
         }
     }
     if !planning.policy.allow_duplicate_ids {
         let claims: Vec<Claim<'_>> = candidates
             .iter()
-            .map(|(group, local)| Claim {
-                name: group.name.as_str(),
-                id: local.gid,
-                current: local.group.as_ref().map(|g| g.gid),
-            })
+            .map(|(group, Candidate { gid, current })| Claim { name: group.name.as_str(), id: *gid, current: *current })
             .collect();
         let holders = holders(planning.databases.group.ids());
         let mut refused = settle("GID", &holders, &claims);
@@ -52,22 +53,44 @@ pub(super) fn apply(planning: &mut Planning<'_>, groups: &[Group]) -> usize {
             })
         });
     }
-    for (group, local) in &candidates {
-        take(planning, group, local);
+    let count = candidates.len();
+    for (group, Candidate { gid, .. }) in candidates {
+        if let Ok((entry, gshadow)) = entries(planning, group) {
+            let (created, exact) = ownership(planning, group, entry.is_some());
+            take(planning, group, &Local { group: entry, gshadow, gid, created, exact });
+        }
     }
-    candidates.len()
+    count
 }
 
-/// Whether this host may have the group, and with which GID.
-fn admit(planning: &mut Planning<'_>, group: &Group) -> Result<Local, String> {
-    let policy = planning.policy;
+/// What both files hold under the group's name; otherwise why it cannot be told.
+fn entries(planning: &Planning<'_>, group: &Group) -> Result<(Option<GroupEntry>, Option<GshadowEntry>), String> {
     let name = group.name.as_str();
-    let wanted = group.gid.get();
     let entry = clear(planning.databases.group.find(name), "group")?;
     let gshadow = match &planning.databases.gshadow {
         Some(lines) => clear(lines.find(name), "gshadow")?,
         None => None,
     };
+    Ok((entry, gshadow))
+}
+
+/// Whether ddum made the group, or is about to; and whether the item's lists are the whole lists.
+fn ownership(planning: &Planning<'_>, group: &Group, is_here: bool) -> (bool, bool) {
+    let created = !is_here || planning.ledger.groups.get(group.name.as_str()).is_some_and(|record| record.created);
+    let exact = match planning.policy.group_members {
+        GroupMembers::Exact => true,
+        GroupMembers::Merge => false,
+        GroupMembers::Auto => created,
+    };
+    (created, exact)
+}
+
+/// Whether this host may have the group, and with which GID.
+fn admit(planning: &mut Planning<'_>, group: &Group) -> Result<Candidate, String> {
+    let policy = planning.policy;
+    let name = group.name.as_str();
+    let wanted = group.gid.get();
+    let (entry, _) = entries(planning, group)?;
     let is_system = |gid: u32| gid < policy.gid_min || gid == NOBODY;
     let gid = match &entry {
         Some(local) if is_system(local.gid) && !policy.allow_system_accounts => {
@@ -102,24 +125,25 @@ fn admit(planning: &mut Planning<'_>, group: &Group) -> Result<Local, String> {
         }
         _ => wanted,
     };
-    let created = entry.is_none() || planning.ledger.groups.get(name).is_some_and(|r| r.created);
-    let exact = match policy.group_members {
-        GroupMembers::Exact => true,
-        GroupMembers::Merge => false,
-        GroupMembers::Auto => created,
-    };
-    let members = list(planning, &group.members, entry.as_ref().map_or(&[][..], |g| &g.members), exact);
+    let (_, exact) = ownership(planning, group, entry.is_some());
+    let before = entry.as_ref().map_or(&[][..], |g| &g.members);
+    let members =
+        list(planning, &group.members, before, exact).unwrap_or_else(|| before.iter().map(Vec::as_slice).collect());
     // Not a name of the tables, but one that somebody wrote into the file: sorted to the end it would join lines.
     if members.last().is_some_and(|name| name.ends_with(b"\\")) {
         return Err("its last member would end in a backslash, which joins lines for some tools".into());
     }
-    Ok(Local { group: entry, gshadow, gid, created, exact, members })
+    Ok(Candidate { gid, current: entry.as_ref().map(|g| g.gid) })
 }
 
 fn take(planning: &mut Planning<'_>, group: &Group, local: &Local) {
     let name = group.name.as_str();
     let Local { created, exact, .. } = *local;
-    let members = local.members.clone();
+    let owned = |list: Option<Vec<&[u8]>>, before: &[Vec<u8>]| {
+        list.map_or_else(|| before.to_vec(), |names| names.into_iter().map(<[u8]>::to_vec).collect())
+    };
+    let before = local.group.as_ref().map_or(&[][..], |g| &g.members);
+    let members: Vec<Vec<u8>> = owned(list(planning, &group.members, before, exact), before);
     let has_gshadow = planning.databases.gshadow.is_some();
     let password_before = local.group.as_ref().map(|g| g.password.clone());
     let entry = GroupEntry {
@@ -144,7 +168,7 @@ fn take(planning: &mut Planning<'_>, group: &Group, local: &Local) {
                 (None, Some(entry)) => entry.password.clone(),
                 (None, None) => moved.unwrap_or_else(|| b"!".to_vec()),
             },
-            administrators: list(planning, &group.administrators, admins_before, exact),
+            administrators: owned(list(planning, &group.administrators, admins_before, exact), admins_before),
             members,
         }
     });
@@ -177,22 +201,23 @@ fn take(planning: &mut Planning<'_>, group: &Group, local: &Local) {
 ///
 /// A user whose item was refused stays as it was here too: in if in, out if out. Names that nobody knows stay in the
 /// item's list, as in the original: they may come from another source of nsswitch.conf(5).
-fn list(planning: &Planning<'_>, item: &[Name], before: &[Vec<u8>], exact: bool) -> Vec<Vec<u8>> {
-    let had: HashSet<&[u8]> = before.iter().map(Vec::as_slice).collect();
-    let mut after: BTreeSet<Vec<u8>> = BTreeSet::new();
-    for name in item {
-        let bytes = name.as_str().as_bytes();
-        if !planning.refused_users.contains(name.as_str()) || had.contains(bytes) {
-            after.insert(bytes.to_vec());
-        }
-    }
+///
+/// None where they are those that it has. Borrowed, and in vectors rather than sets: a thousand groups of a thousand
+/// members are a million names.
+fn list<'n>(planning: &Planning<'_>, item: &'n [Name], before: &'n [Vec<u8>], exact: bool) -> Option<Vec<&'n [u8]>> {
+    let mut had: Vec<&[u8]> = before.iter().map(Vec::as_slice).collect();
+    had.sort_unstable();
+    let is_wanted = |name: &&Name| {
+        !planning.refused_users.contains(name.as_str()) || had.binary_search(&name.as_str().as_bytes()).is_ok()
+    };
+    let mut after: Vec<&[u8]> = item.iter().filter(is_wanted).map(|name| name.as_str().as_bytes()).collect();
     if !exact {
         let managed = |bytes: &[u8]| std::str::from_utf8(bytes).is_ok_and(|n| planning.ledger.users.contains_key(n));
-        let foreign = before.iter().filter(|bytes| !managed(bytes));
-        after.extend(foreign.filter(|bytes| !bytes.is_empty()).cloned());
+        after.extend(had.iter().filter(|bytes| !bytes.is_empty() && !managed(bytes)));
     }
-    let same = after.len() == before.len() && before.iter().all(|bytes| after.contains(bytes));
-    if same { before.to_vec() } else { after.into_iter().collect() }
+    after.sort_unstable();
+    after.dedup();
+    (after != had).then_some(after)
 }
 
 fn differences(before: &GroupEntry, after: &GroupEntry) -> Vec<String> {
