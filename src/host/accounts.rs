@@ -32,7 +32,7 @@ pub struct AccountFiles {
     pub group: Vec<u8>,
     /// `/etc/gshadow`, which a system may lack.
     pub gshadow: Option<Vec<u8>>,
-    /// Why [`update`] would refuse to write any of them: which of them are mount points. One sentence each.
+    /// Why [`update`] would refuse to write any of them: mount points, an append-only directory. One sentence each.
     pub obstacles: Vec<String>,
     /// Whether a killed run left temporary files. [`update`] removes them, even when its plan holds nothing.
     pub leftovers: bool,

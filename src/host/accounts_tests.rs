@@ -453,3 +453,25 @@ fn a_read_only_file_system_gives_one_clear_error() {
     assert_eq!(error.kind(), ErrorKind::File);
     assert!(error.to_string().contains(".pwd.lock: Read-only file system"), "{error}");
 }
+
+#[test]
+fn an_append_only_etc_is_told_of_before_anything_is_left_in_it() {
+    let tree = Tree::with_accounts();
+    let chattr = |flag: &str| {
+        let done = Command::new("chattr").arg(flag).arg(tree.path("etc")).output();
+        done.is_ok_and(|output| output.status.success())
+    };
+    if !chattr("+a") {
+        not_tested("chattr +a needs root and a file system that knows it");
+        return;
+    }
+    let outcome = try_add(&tree);
+    let names = tree.names("etc");
+    assert!(chattr("-a"));
+    let error = outcome.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unsafe);
+    let text = error.to_string();
+    assert!(text.contains("chattr -a") && text.ends_with("accounts left as they were"), "{text}");
+    assert_eq!(names, [".pwd.lock", "group", "gshadow", "passwd", "shadow"]);
+    try_add(&tree).unwrap();
+}

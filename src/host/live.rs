@@ -48,6 +48,13 @@ impl Live {
         let mut metas = [None, None, None, None];
         let mut contents = [None, None, None, None];
         let mount = mount_of(etc);
+        // In an append-only directory new files can be made, and then neither renamed nor removed.
+        if is_immutable(etc) {
+            let path = etc.own_path().display();
+            obstacles.push(format!(
+                "{path} is append-only or immutable: nothing in it can be replaced; chattr -a -i lifts that"
+            ));
+        }
         for ((name, meta), content) in FILES.into_iter().zip(&mut metas).zip(&mut contents) {
             let path = etc.path(name);
             match etc.open_file(name) {
@@ -146,10 +153,10 @@ fn mount_of(fd: impl AsFd) -> Option<u64> {
     }
 }
 
-/// Whether `chattr +i` or `+a` was done to an open file.
-fn is_immutable(file: &File) -> bool {
+/// Whether `chattr +i` or `+a` was done to an open file or directory.
+fn is_immutable(file: impl AsFd) -> bool {
     let fixed = StatxAttributes::IMMUTABLE | StatxAttributes::APPEND;
-    rustix::fs::statx(file, "", AtFlags::EMPTY_PATH, StatxFlags::empty())
+    rustix::fs::statx(&file, "", AtFlags::EMPTY_PATH, StatxFlags::empty())
         .is_ok_and(|found| found.stx_attributes.intersects(fixed))
 }
 

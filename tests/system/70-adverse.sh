@@ -87,6 +87,21 @@ echo '[{"Name": "people", "GID": 2000}]' | scan_file >"$root/srv/groups.json"
 shell /bin/sh
 ddum "${tables[@]}" sync
 
+if chattr +a "$root/etc" 2>/dev/null; then
+  keep
+  shell /bin/bash
+  ddum "${tables[@]}" sync
+  expect "with an append-only /etc the sync fails" 1
+  has "and says what lifts that" "$err" "chattr -a"
+  files_as "append-only" "$work/kept"
+  chattr -a "$root/etc"
+  shell /bin/sh
+  ddum "${tables[@]}" sync
+  expect "and succeeds when it is not" 0
+else
+  echo "# NOT CHECKED: this file system has no append-only directories"
+fi
+
 for file in passwd shadow; do
   keep
   shell /bin/bash
@@ -121,6 +136,7 @@ printf 'nul\0:x:4000:4000::/:/bin/sh\n' >>"$root/etc/passwd"
 keep
 ddum "${tables[@]}" sync
 true_that "with a NUL in passwd it is not written" test "$status" != 0
+has "and it is said what was done all the same" "$err" "keys of accounts that are here were looked after"
 same_file "passwd with a NUL is what it was" "$work/kept/passwd" "$root/etc/passwd"
 sed -i '$d' "$root/etc/passwd"
 mv "$root/etc/gshadow" "$root/etc/elsewhere"
