@@ -186,7 +186,12 @@ impl Update<'_> {
             let is_saved = plan.ledger == *ledger;
             return Ok(Written { plan, is_saved, trouble: None });
         }
-        self.stop.check().map_err(|e| untouched(&e))?;
+        self.stop.check().and_then(|()| self.check_turn()).map_err(|e| untouched(&e))?;
+        // Other programs wait for the lock, so they shall not wait for the ledger's disk too. What is foreseen is nearly
+        // always what is planned under the lock; if it is not, or could not be stored, the ledger is stored there.
+        let foreseen = plan.ledger.with_all_of(ledger).into_owned();
+        let is_stored = foreseen != *ledger && is_replaceable && self.store_ledger(&foreseen).is_ok();
+        let on_disk = if is_stored { &foreseen } else { ledger };
         // They are made anew under the lock, and two of each at once would be the most memory that an update takes.
         drop((databases, plan));
         let updated = host::update_accounts(self.root, LOCK_WAIT, self.stop, |files| {
@@ -198,8 +203,8 @@ impl Update<'_> {
             // forgets: without them the next plan would take members who are gone for somebody else's.
             let early = plan.ledger.with_all_of(ledger).into_owned();
             merge::settle(&mut plan.ledger, &scan.accounts, &databases);
-            let mut is_saved = plan.ledger == *ledger;
-            if early != *ledger {
+            let mut is_saved = plan.ledger == *on_disk;
+            if early != *on_disk {
                 let is_news = |(name, record): (&String, &UserRecord)| {
                     !record.moving_from.is_empty() && ledger.users.get(name) != Some(record)
                 };
