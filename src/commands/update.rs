@@ -410,3 +410,18 @@ fn line(name: &str, home: &str, change: HomeChange) -> Change {
         HomeChange::Reowned { files } => Change::new('~', "home", name, format!("{files} files follow the new ids")),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_plan_that_stopped_between_renames_what_is_in_place_is_told() {
+        let order = ["gshadow", "group", "shadow", "passwd"];
+        for (sign, noun, first) in [('+', "group", 2), ('~', "group", 1), ('+', "user", 4), ('~', "user", 3)] {
+            let change = Change::new(sign, noun, "alice", String::new());
+            let told = (0..=4).find(|done| is_in_place(&change, &order[..*done]));
+            assert_eq!(told, Some(first), "{sign} {noun}");
+        }
+    }
+}
