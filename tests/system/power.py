@@ -53,6 +53,8 @@ class Disk:
     def crashes(self, rng, count):
         """(kind, crash point, choice of each slot) of every crash."""
         ops = self.model.operations
+        # First what is left when all was done: of equal states the first one counts, and of this most is asked.
+        yield "dropped", self.points[-1], None
         # A point at which a sync has just come to its end differs from the one before it.
         synced = sorted({op.synced for op in ops if op.synced is not None})
         for first in self.points:
@@ -63,6 +65,16 @@ class Disk:
         for _ in range(count):
             for kind in ["random", "torn"]:
                 yield kind, rng.choice(self.points), random.Random(rng.random())
+
+    def few(self, rng):
+        """Of these, the ones that a missing sync shows in first: the names of all that was done, or of a part."""
+        for point in reversed(self.points):
+            yield "dropped", point, None
+            for cut in [point, rng.choice([at for at in self.points if at <= point])]:
+                yield "ordered", point, cut
+                yield "zeros", point, cut
+            for kind in ["random", *["torn"] * 3]:
+                yield kind, point, random.Random(rng.random())
 
     def state(self, kind, point, choice):
         """The slots of one crash: what each holds."""
@@ -159,8 +171,22 @@ def checkers(tree):
     return CHECKED[key]
 
 
-def judge(place, scenario, kind, known):
+def damage(place, scenario, is_over):
     problems = scenario.damage(place.tree)
+    # A backup is an older file, whole.
+    for file in trees.ORDER:
+        backup, old = place.tree / f"etc/{file}-", scenario.template / f"etc/{file}-"
+        wholes = [each.read_bytes() for each in (scenario.template / f"etc/{file}", old) if each.exists()]
+        if backup.exists() and backup.read_bytes() not in wholes:
+            problems.append(f"/etc/{file}- is no older /etc/{file}")
+    # What was told to be done stays done.
+    if is_over:
+        problems += [f"it had ended, and {what}" for what in scenario.difference(place.tree)]
+    return problems
+
+
+def judge(place, scenario, kind, known, is_over=False):
+    problems = damage(place, scenario, is_over)
     said = {line for line in checkers(place.tree) - known if not re.search(PARTNER, line)}
     problems += [f"new to pwck or grpck: {line}" for line in sorted(said)]
     status, out, err = place.sync()
@@ -178,7 +204,7 @@ def judge(place, scenario, kind, known):
     return problems
 
 
-def leave_out(place, scenario, known, rng, options):
+def leave_out(place, scenario, known, rng):
     """Which syncs of a traced run are needed: without one of them, some state that it allows is harmful."""
     def model_without(sync):
         place.fill(scenario.template)
@@ -187,21 +213,26 @@ def leave_out(place, scenario, known, rng, options):
         return tracing.read(place)
 
     whole = Disk(model_without(None))
-    allowed = {hash(str(whole.build(whole.state(*case), None))) for case in whole.crashes(rng, options.random)}
+    allowed = {hash(str(whole.build(whole.state(*case), None))) for case in whole.few(rng)}
     needed, spare = 0, Counter()
     for sync, told in enumerate(whole.model.syncs):
         disk, more = Disk(model_without(sync)), {}
-        for case in disk.crashes(rng, options.random):
+        for case in disk.few(rng):
             state = disk.state(*case)
             key = hash(str(disk.build(state, None)))
-            # A torn disk may hold anything that was not synced: what it says of one sync is said of all.
-            if key not in allowed and case[0] != "torn":
-                more.setdefault(key, (case[0], state))
-        states = sorted(more.values(), key=lambda each: ["dropped", "ordered", "zeros", "random"].index(each[0]))
-        for kind, state in states[:60]:
+            is_over = case[:2] == ("dropped", disk.points[-1])
+            if key not in allowed or is_over:
+                more.setdefault(key, (case[0], is_over, state))
+        states = list(more.values())
+        rng.shuffle(states)
+        tried = []
+        # What is damaged shows at once; what the next sync cannot mend takes two syncs to see.
+        for kind, is_over, state in states + states[:40]:
             disk.build(state, place.tree)
+            is_quick = len(tried) < len(states)
+            tried.append(state)
             place.wants(scenario.wanted)
-            if judge(place, scenario, kind, known):
+            if damage(place, scenario, is_over) if is_quick else judge(place, scenario, kind, known):
                 needed += 1
                 break
         else:
@@ -237,7 +268,7 @@ def main():
         if wrong:
             sys.exit(f"HARM: {scenario.name}: the trace was not understood: {wrong[:5]}")
         if options.leave_out:
-            if not leave_out(place, scenario, known[scenario.name], rng, options):
+            if not leave_out(place, scenario, known[scenario.name], rng):
                 sys.exit(f"HARM: {scenario.name}: no sync is needed, so this test can see nothing")
             continue
         disk, states, told = Disk(model), {}, Counter()
@@ -265,7 +296,8 @@ def main():
         try:
             disk.build(state, place.tree)
             place.wants(scenario.wanted)
-            return case, judge(place, scenario, kind, known[scenario.name])
+            is_over = kind == "dropped" and point == disk.points[-1]
+            return case, judge(place, scenario, kind, known[scenario.name], is_over)
         finally:
             free.append(place)
 
