@@ -2,6 +2,7 @@
 //! proptest prints the smallest input that breaks a rule; `PROPTEST_CASES` and `PROPTEST_RNG_SEED` choose how many are
 //! tried, and which.
 #![expect(clippy::unwrap_used, reason = "functions shared by tests are not tests to clippy")]
+#![expect(clippy::print_stderr, reason = "whoever reads of a failure is told the seed")]
 
 use std::collections::BTreeSet;
 use std::fmt;

@@ -26,13 +26,15 @@ SALT = "ddumsecretsalt"
 SECRETS = [SALT, "plantedsecretkey", "plantedsessiontoken"]
 # 16 attempts at a page that is throttled, 4 at others, in no more than four updates.
 MOST_REQUESTS = 80
+# Pages that are empty are asked for until it is clear that no other will come: a hundred of them.
+MOST_HOLLOW = 4 * 102
 MOST_MEMORY = 250_000
 # What is waited for so long that nothing is said before it is over.
 PATIENT = ("hangs", "drips", "throttled")
 NAME = "dynamodb.ddum.test"
 TROUBLES = """refused closed reset reset-later hangs hangs-later drips endless garbage wrong-types html empty error-500
     unavailable throttled redirected denied expired-later expired-instance skewed unknown-name no-credentials
-    slow-credentials old-credentials""".split()
+    slow-credentials old-credentials endless-credentials many-values deep hollow-later date-9999 date-1970 date-2060""".split()
 
 
 def exception(code, message):
@@ -94,8 +96,12 @@ class Server:
         asked = json.loads(body)
         page = 2 if "ExclusiveStartKey" in asked else 1
         self.requests += self.is_troubled
+        if self.is_troubled and self.trouble == "hollow-later" and page == 2:
+            at = asked["ExclusiveStartKey"]["Name"]["S"] + "x"
+            hollow = {"Items": [], "Count": 0, "ScannedCount": 0, "LastEvaluatedKey": {"Name": {"S": at}}}
+            return self.answer(stream, 200, json.dumps(hollow))
         if self.is_troubled and (asked["TableName"], page) == ("Users", 2 if self.trouble.endswith("-later") else 1):
-            kind = self.trouble.removesuffix("-later").replace("-", "_")
+            kind = "date" if self.trouble.startswith("date-") else self.trouble.removesuffix("-later").replace("-", "_")
             act = getattr(self, "do_" + kind, None)
             if act:
                 return act(stream, headers)
@@ -124,6 +130,8 @@ class Server:
             return self.answer(stream, 404, "")
         if trouble == "slow-credentials":
             time.sleep(300)
+        if trouble == "endless-credentials":
+            return self.do_endless(stream, headers)
         if path == "/latest/api/token":
             if trouble == "old-credentials":
                 return self.answer(stream, 404, "")
@@ -160,6 +168,22 @@ class Server:
         stream.sendall(b'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\na\r\n{"Items":[\r\n')
         while True:
             stream.sendall(b"10000\r\n" + b" " * 0x10000 + b"\r\n")
+
+    def one_item(self, stream, elements):
+        item = '{"Name":{"S":"x"},"List":{"L":[' + elements + "]}}"
+        return self.answer(stream, 200, '{"Count":1,"ScannedCount":1,"Items":[' + item + "]}")
+
+    def do_many_values(self, stream, _):
+        return self.one_item(stream, ",".join(['{"S":""}'] * 1_200_000))
+
+    def do_deep(self, stream, _):
+        return self.one_item(stream, '{"L":[' * 500_000 + "]}" * 500_000)
+
+    def do_date(self, stream, headers):
+        day = {"9999": "Fri, 31 Dec 9999", "1970": "Thu, 01 Jan 1970", "2060": "Sun, 28 Nov 2060"}[self.trouble[5:]]
+        # As AWS answers to a clock that is wrong, and as something before it breaks down.
+        status, body = exception("InvalidSignatureException", "Signature not yet current") if self.requests % 2 else (500, "")
+        return self.answer(stream, status, body, f"Date: {day} 23:59:59 GMT\r\n")
 
     def do_garbage(self, stream, _):
         return self.answer(stream, 200, "\x00\x01{[" + SALT * 100)
@@ -237,10 +261,11 @@ class Case:
             time.sleep(0.1)
         return time.monotonic() - started
 
-    def reports(self):
-        until = time.monotonic() + 300
-        while not (self.tree / "run/ddum/status.json").exists():
-            if time.monotonic() > until:
+    def is_reported(self, seconds):
+        """Whether the update has come to its end."""
+        started, status = time.monotonic(), self.tree / "run/ddum/status.json"
+        while not (status.exists() and '"result": "done"' in status.read_text()):
+            if time.monotonic() - started > seconds:
                 return False
             time.sleep(0.1)
         return True
@@ -259,8 +284,7 @@ class Case:
 
     def run(self):
         problems = []
-        # The report is the last that an update writes.
-        if self.wait_for("/bin/sh", 300) is None or not self.reports():
+        if self.wait_for("/bin/sh", 300) is None or not self.is_reported(120):
             return [f"no first update: {self.log.read_text()[-500:]}"], "", 0
         before, cpu = self.content(), self.used()
         self.resolve(False)
@@ -282,7 +306,7 @@ class Case:
         took = self.wait_for("/bin/dash", 180 + 1.6 * self.options.seconds)
         if took is None:
             problems.append(f"it does not recover: {self.log.read_text()[-500:]}")
-        if asked > MOST_REQUESTS:
+        if asked > (MOST_HOLLOW if self.trouble == "hollow-later" else MOST_REQUESTS):
             problems.append(f"{asked} requests")
         if cpu > self.options.seconds / 2:
             problems.append(f"{cpu:.1f} s of the processor")
