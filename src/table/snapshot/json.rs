@@ -3,20 +3,21 @@
 //! serde_json's own messages about content quote it, and the content may be a password hash: only what is said here,
 //! and its messages about syntax, get out.
 
-use std::collections::HashMap;
+use std::cell::RefCell;
 use std::fmt;
-use std::io::{self, Read};
+use std::io::{self, BufReader, Read};
 
-use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::de::{self, DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
 
 use super::super::scan::Item;
+use super::guard::Guard;
+use super::value::{Attribute, Number};
 use crate::error::printable;
 
 /// The most bytes of text in the attributes of an item that mean something: DynamoDB's limit for the whole of one.
-const LARGEST_ITEM: usize = 400 * 1024;
+pub(super) const LARGEST_ITEM: usize = 400 * 1024;
 
 /// Why a file is no snapshot.
 #[derive(Debug)]
@@ -30,14 +31,18 @@ pub(super) enum Fault {
 /// Hands every item to `each`, with those of its attributes that are among `attributes`. Returns how many JSON
 /// documents there were.
 pub(super) fn read(input: impl Read, attributes: &[&str], each: impl FnMut(Item)) -> Result<usize, Fault> {
-    let mut json = serde_json::Deserializer::from_reader(input);
+    let refused = RefCell::new(None);
+    let mut json = serde_json::Deserializer::from_reader(BufReader::new(Guard::new(input, &refused)));
     let mut reader = Reader { attributes, each, why: None, documents: 0, is_whole: false };
     // end() says whether anything but white space is left, without taking it.
     while json.end().is_err() {
         if let Err(error) = Document(&mut reader).deserialize(&mut json) {
             let place = format!("line {}", error.line());
             return Err(match error.classify() {
-                Category::Io => Fault::Read(error.into()),
+                Category::Io => match refused.take() {
+                    Some(why) => Fault::Content(why),
+                    None => Fault::Read(error.into()),
+                },
                 Category::Eof => Fault::Content(format!("it is cut off in {place}")),
                 Category::Syntax => Fault::Content(format!("not JSON: {error}")),
                 Category::Data => {
@@ -73,9 +78,14 @@ impl<F: FnMut(Item)> Reader<'_, F> {
             map.next_value::<IgnoredAny>()?;
             return Ok(());
         }
-        let value = map.next_value_seed(Attribute).inspect_err(|_| {
+        let mut room = LARGEST_ITEM;
+        let value = map.next_value_seed(Attribute(&mut room));
+        let value = value.inspect_err(|_| {
             let example = r#"{"S": "text"} or {"N": "1"}"#;
-            self.why = Some(format!("attribute {key} is not written as DynamoDB's JSON, such as {example}"));
+            self.why = Some(match room {
+                0 => format!("attribute {key} has more than 400 KB"),
+                _ => format!("attribute {key} is not written as DynamoDB's JSON, such as {example}"),
+            });
         })?;
         if item.contains_key(&key) {
             return Err(self.fault(format!("an item has the attribute {key} twice")));
@@ -143,9 +153,9 @@ impl<'de, F: FnMut(Item)> Visitor<'de> for Document<'_, '_, F> {
                     map.next_value_seed(One(reader))?;
                     wrapped = true;
                 }
-                "Count" => count = map.next_value::<serde_json::Value>()?.as_u64(),
+                "Count" => count = map.next_value_seed(Number)?,
                 "LastEvaluatedKey" | "NextToken" => {
-                    if !map.next_value::<serde_json::Value>()?.is_null() {
+                    if map.next_value::<Option<IgnoredAny>>()?.is_some() {
                         more = Some(key);
                     }
                 }
@@ -243,53 +253,5 @@ impl<'de, F: FnMut(Item)> Visitor<'de> for One<'_, '_, F> {
             self.0.attribute(key, &mut map, &mut item)?;
         }
         self.0.item(item)
-    }
-}
-
-/// A value such as `{"S": "text"}`. Of the types that no attribute of ours has, only the type is kept.
-struct Attribute;
-
-impl<'de> DeserializeSeed<'de> for Attribute {
-    type Value = AttributeValue;
-
-    fn deserialize<D: de::Deserializer<'de>>(self, json: D) -> Result<AttributeValue, D::Error> {
-        json.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Attribute {
-    type Value = AttributeValue;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a typed value")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AttributeValue, A::Error> {
-        let Some(kind) = map.next_key::<String>()? else {
-            return Err(de::Error::custom("no type"));
-        };
-        let value = match kind.as_str() {
-            "S" => AttributeValue::S(map.next_value()?),
-            "N" => AttributeValue::N(map.next_value()?),
-            "SS" => AttributeValue::Ss(map.next_value()?),
-            "NS" => AttributeValue::Ns(map.next_value()?),
-            "BOOL" => AttributeValue::Bool(map.next_value()?),
-            "NULL" => AttributeValue::Null(map.next_value()?),
-            other => {
-                let value = match other {
-                    "B" => AttributeValue::B(Blob::new([])),
-                    "BS" => AttributeValue::Bs(Vec::new()),
-                    "L" => AttributeValue::L(Vec::new()),
-                    "M" => AttributeValue::M(HashMap::new()),
-                    _ => return Err(de::Error::custom("no type")),
-                };
-                map.next_value::<IgnoredAny>()?;
-                value
-            }
-        };
-        if map.next_key::<IgnoredAny>()?.is_some() {
-            return Err(de::Error::custom("two types"));
-        }
-        Ok(value)
     }
 }

@@ -2,7 +2,9 @@
 //!
 //! A file is read as a stream, so that of its text no more than one item is in memory.
 
+mod guard;
 mod json;
+mod value;
 mod write;
 
 use std::fs::{self, File};
@@ -130,7 +132,7 @@ fn read_stream(
         Table::Groups => &GROUP_ATTRIBUTES,
     };
     let mut limited = start.chain(input).take(LONGEST);
-    let documents = json::read(BufReader::new(&mut limited), attributes, |item| collection.add(table, &item));
+    let documents = json::read(&mut limited, attributes, |item| collection.add(table, &item));
     if limited.limit() == 0 {
         return Err(bad(format!("it has {LONGEST} bytes or more")));
     }

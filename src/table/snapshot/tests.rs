@@ -110,6 +110,34 @@ fn an_item_over_dynamodbs_limit_is_refused() {
 }
 
 #[test]
+fn what_would_fill_the_memory_is_refused_by_its_line_before_it_does() {
+    let name = r#"{"Name":{"S":"alice"},"#;
+    for (start, more, want) in [
+        ("[\n{\"Name\":{\"S\":\"", "x", "line 2: a text is longer than an item can be"),
+        ("[\n{\"", "\\u0041", "line 2: a text is longer than an item can be"),
+        (
+            &format!("\n\n{name}\"SSHPublicKeys\":{{\"SS\":["),
+            "\"\",",
+            "line 3: attribute SSHPublicKeys has more than 400 KB",
+        ),
+        (&format!("{name}\n\"UID\":{{\"NS\":["), "\"1\",", "line 2: attribute UID has more than 400 KB"),
+        (&format!("{name}\"Unknown\":{{\"L\":"), "[", "line 1: it is nested deeper than an item can be"),
+        ("{\"LastEvaluatedKey\":", "{\"a\":", "line 1: it is nested deeper than an item can be"),
+        ("{\"Count\":\n", "[", "line 2: it is nested deeper than an item can be"),
+    ] {
+        // Sixteen megabytes, of which it must not take more than a few.
+        let text = format!("{start}{}", more.repeat((16 << 20) / more.len()));
+        let mut input = text.as_bytes();
+        let config = Config::default();
+        let mut collection = Collection::new(&config.user_defaults, today(), None);
+        let error = read_stream(&mut input, "users.json", Table::Users, false, &mut collection).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Table, "{error}");
+        assert_eq!(error.to_string(), format!("users.json: {want}; accounts left as they were"));
+        assert!(text.len() - input.len() < 5 << 20, "{want}: {}", text.len() - input.len());
+    }
+}
+
+#[test]
 fn a_bad_item_is_refused_alone() {
     let scan = users_in(format!("{ALICE}\n{}", BOB.replace("2002", "65535")).as_bytes()).unwrap();
     assert_eq!((scan.users, scan.accounts.users.len(), scan.rejections.len()), (2, 1, 1));
