@@ -636,3 +636,28 @@ fn what_the_caller_left_open_is_closed_in_the_background() {
     kill_process(pid, Signal::TERM).unwrap();
     assert!(soon(|| !alive(pid)), "{}", tree.read("log"));
 }
+
+#[test]
+fn a_credential_process_that_hangs_ends_with_its_scan() {
+    let tree = Tree::new("credentials");
+    let (url, _) = server(None);
+    tree.write("ask", "echo $$ >\"$1\"\nexec sleep 600\n");
+    let (ask, pid) = (tree.path("ask"), tree.path("asked"));
+    tree.write("aws", &format!("[profile slow]\ncredential_process = sh {} {}\n", ask.display(), pid.display()));
+    let configure = |more: &str| {
+        tree.configure(&format!(r#""aws_region": "test-1", "endpoint_url": "{url}"{more}"#));
+    };
+    configure(r#", "aws_profile": "slow""#);
+    let mut command = tree.ddum(&["-p", "/run/ddum.pid", "-f"]);
+    command.env("AWS_CONFIG_FILE", tree.path("aws")).env("AWS_EC2_METADATA_DISABLED", "true");
+    let mut daemon = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
+    let asked = || Pid::from_raw(tree.read("asked").trim().parse().ok()?);
+    assert!(soon(|| asked().is_some()), "{}", tree.read("log"));
+    let asked = asked().unwrap();
+    assert!(alive(asked));
+    configure(r#", "aws_access_key": "AKIATEST", "aws_secret_key": "TESTSECRET""#);
+    daemon.signal(Signal::HUP);
+    assert!(soon(|| !alive(asked)), "{}", tree.read("log"));
+    daemon.signal(Signal::TERM);
+    assert_eq!(daemon.end(), Some(0));
+}

@@ -212,6 +212,7 @@ impl Updater {
             let runtime = event_loop()?;
             let scan = runtime.block_on(stoppable(&stops, scan));
             runtime.shutdown_background();
+            host::end_children();
             scan
         });
         // Left from here too: that thread may hang where it cannot hear the wish.

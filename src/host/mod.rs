@@ -45,7 +45,7 @@ pub use look::{is_program, matching};
 pub use notify::Notifier;
 pub use output::write_private;
 pub use pidfile::Pidfile;
-pub use process::{close_inherited, keep_memory_private, lift_limits, unblock_signals, use_own_umask};
+pub use process::{close_inherited, end_children, keep_memory_private, lift_limits, unblock_signals, use_own_umask};
 pub use root::{Demand, Root};
 pub use state::{load, store};
 pub use stop::Stop;

@@ -3,7 +3,7 @@
 use nix::sys::signal::SigSet;
 use rustix::fs::{Mode, Stat};
 use rustix::io::Errno;
-use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, getrlimit, setrlimit};
+use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal, getrlimit, setrlimit};
 
 use crate::error::printable;
 
@@ -53,6 +53,24 @@ pub fn close_inherited() {
     for fd in open.into_iter().filter(|fd| *fd > 2) {
         // That of the list itself is closed already.
         let _ = nix::unistd::close(fd);
+    }
+}
+
+/// Ends the processes that this thread started and that are still there, with theirs: a credential process that hangs
+/// would outlive the scan that wanted its answer.
+pub fn end_children() {
+    end_listed("/proc/thread-self/children");
+}
+
+/// Where the kernel keeps no such lists (`CONFIG_PROC_CHILDREN`), nothing ends.
+fn end_listed(list: &str) {
+    let children = std::fs::read_to_string(list).unwrap_or_default();
+    for child in children.split_ascii_whitespace().filter_map(|pid| Pid::from_raw(pid.parse().ok()?)) {
+        let pid = child.as_raw_nonzero();
+        // Before the child, whose own would be somebody else's then.
+        end_listed(&format!("/proc/{pid}/task/{pid}/children"));
+        // It may just have ended.
+        let _ = rustix::process::kill_process(child, Signal::KILL);
     }
 }
 
