@@ -25,7 +25,7 @@ run "$python" "$here/faults.py" "$binary" "$work/inject" "$top/tests/fixtures/et
 grep -v '^HARM' <<<"$out"
 same "no fault did harm" "" "$(grep '^HARM' <<<"$out")$err"
 expect "all cases were judged" 0
-run "$python" "$here/threads.py" "$binary" "$work/inject" "$top/tests/fixtures/etc/debian" "$work/trees"
+run "$python" "$here/threads.py" "$binary" "$work/inject" "$top/tests/fixtures/etc/debian" "$work/trees/threads"
 grep -v '^HARM' <<<"$out"
 same "no thread that was refused did harm" "" "$(grep '^HARM' <<<"$out")$err"
 expect "all of them were refused once" 0

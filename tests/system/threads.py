@@ -91,6 +91,14 @@ def syncs(scenario, place, what):
     return calls
 
 
+def is_done(scenario, place):
+    try:
+        return not scenario.difference(place.tree)
+    except FileNotFoundError:
+        # It is at work there.
+        return False
+
+
 def daemon(scenario, place, number):
     """A thread of the daemon's first update is refused; the next update has it."""
     place.fill(scenario.template)
@@ -99,9 +107,8 @@ def daemon(scenario, place, number):
     with open(log, "wb") as said:
         child = subprocess.Popen(command + ["-f", "-p", "/run/ddum.pid"], stdin=subprocess.DEVNULL, stdout=said, stderr=said)
     end = time.monotonic() + 90
-    while scenario.difference(place.tree) and time.monotonic() < end and child.poll() is None:
+    while not is_done(scenario, place) and time.monotonic() < end and child.poll() is None:
         time.sleep(0.1)
-    problems = scenario.difference(place.tree)[:3]
     pidfile = place.tree / "run/ddum.pid"
     try:
         subprocess.run(["kill", "-TERM", pidfile.read_text().strip()], check=True)
@@ -109,6 +116,7 @@ def daemon(scenario, place, number):
     except (OSError, subprocess.SubprocessError):
         child.kill()
         status = child.wait()
+    problems = scenario.difference(place.tree)[:3]
     text = log.read_text()
     if status != 0 or "panicked" in text or "internal error" in text:
         problems.append(f"it ended with {status}: {text[-300:]}")
