@@ -233,6 +233,12 @@ class Scenario:
                     problems.append(f"/{path} is new before {was_old}")
                 if now[path] == old:
                     was_old = path
+        # shadow-utils empties a backup before it writes it: one that is the live file, too, would be lost with it.
+        for file in ORDER:
+            pairs = [[place / "etc" / file, place / f"etc/{file}-"] for place in (tree, self.template)]
+            linked = [all(each.exists() for each in pair) and os.path.samefile(*pair) for pair in pairs]
+            if linked == [True, False]:
+                problems.append(f"/etc/{file} is its own backup")
         for path, is_now in now.items():
             # The ledger knows of moves that are under way.
             if ".ddum" in path or path == "var/lib/ddum/ledger.json":
