@@ -9,6 +9,7 @@ mod authorized_keys;
 mod create;
 mod existing;
 mod groups;
+mod left_behind;
 mod leftovers;
 mod ownership;
 mod pool;
@@ -33,7 +34,8 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use self::groups::Memberships;
-use self::pool::{LeftBehind, Pool};
+use self::left_behind::LeftBehind;
+use self::pool::Pool;
 use super::identity::Identity;
 use super::{Root, Stop};
 use crate::account::{HomeDir, PublicKey};

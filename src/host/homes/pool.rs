@@ -1,7 +1,7 @@
 //! A few threads that take one job after another. A job that does not end in time costs its thread, not the update:
 //! a home on a file system that hangs holds a thread in the kernel, where nobody can reach it.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use std::{panic, thread};
 
 use super::super::Stop;
 use super::super::identity::{Actor, Identity};
+use super::left_behind::LeftBehind;
 
 /// Enough for the deepest walk here; the default of 2 MiB would only be address space, but there may be many threads.
 const STACK: usize = 512 * 1024;
@@ -53,40 +54,6 @@ pub(super) enum Answer<R> {
     NotTried,
     /// A stop came first.
     Stopped,
-}
-
-/// The places that did not answer in time while this process lives: true where a thread still hangs.
-#[derive(Clone, Debug, Default)]
-pub(super) struct LeftBehind(Arc<Mutex<BTreeMap<Arc<str>, bool>>>);
-
-impl LeftBehind {
-    /// How many threads hang.
-    pub(super) fn count(&self) -> usize {
-        lock(&self.0).values().filter(|hangs| **hangs).count()
-    }
-
-    /// Whether the place did not answer when it was last tried. Such places are better tried last.
-    pub(super) fn knows(&self, place: &str) -> bool {
-        lock(&self.0).contains_key(place)
-    }
-
-    fn hangs(&self, place: &str) -> bool {
-        lock(&self.0).get(place).is_some_and(|hangs| *hangs)
-    }
-
-    fn add(&self, place: Arc<str>) {
-        lock(&self.0).insert(place, true);
-    }
-
-    fn end(&self, place: &str) {
-        if let Some(hangs) = lock(&self.0).get_mut(place) {
-            *hangs = false;
-        }
-    }
-
-    fn answered(&self, place: &str) {
-        lock(&self.0).remove(place);
-    }
 }
 
 /// The bounds of a pool.
@@ -353,61 +320,4 @@ fn settle<R>(answers: &mut [Option<Answer<R>>], open: &mut usize, index: usize, 
 /// A panic poisons nothing that is not consistent.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn pool(workers: usize, limit: Duration, spare: usize) -> Pool {
-        Pool {
-            workers,
-            limit,
-            patience: Duration::from_secs(60),
-            replaced: spare,
-            hanging: spare,
-            left_behind: LeftBehind::default(),
-            switches: false,
-            stop: Stop::default(),
-        }
-    }
-
-    #[test]
-    fn a_thread_that_comes_back_late_has_done_its_job_and_does_others() {
-        let pool = pool(2, Duration::from_secs(4), 0);
-        let jobs = (0..20).map(|job| (Arc::from(format!("/home/{job}")), job)).collect();
-        let answers = pool.run(jobs, |job: u32, hand: &Hand| {
-            if job < 2 {
-                // A disk that stalls for all.
-                thread::sleep(Duration::from_secs(9));
-            }
-            hand.check().map(|()| job)
-        });
-        for (job, answer) in answers.iter().enumerate() {
-            assert!(matches!(answer, Answer::Done(Ok(done)) if *done as usize == job), "{job}: {answer:?}");
-        }
-        assert!(pool.left_behind.count() == 0 && !pool.left_behind.knows("/home/0"));
-    }
-
-    /// In a process of its own, which it ends itself: the hook holds a lock that the test runner wants at its end.
-    #[test]
-    fn a_panic_costs_the_job_that_it_happens_in_and_no_other() {
-        const INSIDE: &str = "DDUM_TEST_PANIC";
-        if std::env::var_os(INSIDE).is_none() {
-            let mut again = std::process::Command::new(std::env::current_exe().unwrap());
-            again.args(["a_panic_costs_the_job_that_it_happens_in_and_no_other", "--nocapture"]).env(INSIDE, "1");
-            let output = again.output().unwrap();
-            assert_eq!(output.status.code(), Some(7), "{output:?}");
-            return;
-        }
-        contain_panics();
-        let pool = pool(1, Duration::from_millis(200), 2);
-        let run = || {
-            let jobs = ["/home/a", "/home/b", "/home/c"].map(|place| (Arc::from(place), place)).to_vec();
-            pool.run(jobs, |place, _| if place == "/home/b" { panic!("on purpose") } else { place.len() })
-        };
-        let first = matches!(run()[..], [Answer::Done(7), Answer::Silent, Answer::Done(7)]);
-        let second = matches!(run()[..], [Answer::Done(7), Answer::StillSilent, Answer::Done(7)]);
-        std::process::exit(if first && second { 7 } else { 8 });
-    }
 }

@@ -4,6 +4,7 @@ mod bounds;
 mod created;
 mod hostile;
 mod moved;
+mod pool;
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
