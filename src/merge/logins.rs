@@ -127,7 +127,7 @@ fn credentials(passwd: &PasswdEntry, shadow: Option<&ShadowEntry>, login: &Login
         Some(shadow) => &shadow.password,
         None => b"*",
     };
-    let opens = super::users::opens_a_login(password);
+    let opens = super::entries::opens_a_login(password);
     if opens && password.is_empty() {
         out.push("its password is empty: sshd refuses it, the console does not".to_owned());
     }

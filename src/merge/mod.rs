@@ -4,6 +4,7 @@
 //! that is not ours can be lost on the way.
 
 mod doubts;
+mod entries;
 mod explain;
 mod groups;
 mod ids;
