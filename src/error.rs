@@ -71,7 +71,7 @@ impl Error {
 pub mod exit {
     /// Done.
     pub const DONE: u8 = 0;
-    /// Failed, accounts left as they were.
+    /// Failed, accounts left as they were unless the error says otherwise.
     pub const FAILED: u8 = 1;
     /// The command line or the configuration is wrong.
     pub const USAGE: u8 = 2;

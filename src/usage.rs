@@ -12,9 +12,10 @@ Common options, before or after the command:
   -V, --version       print the version
   -h, --help          print this help
 
-Exit status: 0 done; 1 failed, accounts left as they were; 2 wrong usage or
-configuration; 3 done, but some items, keys or homes were refused; 75 try again
-later (the account files are locked, or the tables cannot be reached).
+Exit status: 0 done; 1 failed, accounts left as they were unless the error says
+otherwise; 2 wrong usage or configuration; 3 done, but some items, keys or homes
+were refused; 75 try again later (the account files are locked, or the tables
+cannot be reached).
 "
     };
 }
