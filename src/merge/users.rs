@@ -104,15 +104,15 @@ pub fn already_present<'a>(
             && entry.home == user.home.as_str().as_bytes()
             && (policy.allow_system_accounts || !is_system(entry.uid, policy))
     };
-    let has_lost = |uid: u32, name: &str| {
-        let mut holders = holders(passwd.ids()).into_iter();
-        holders.any(|(id, other)| id == uid && other != name && !ledger.users.contains_key(&other))
-    };
+    let is_moving = ledger.users.values().any(|record| !record.moving_from.is_empty());
+    let holders = if is_moving { holders(passwd.ids()) } else { Vec::new() };
+    let lost: BTreeSet<u32> =
+        holders.into_iter().filter(|(_, name)| !ledger.users.contains_key(name)).map(|(uid, _)| uid).collect();
     let moved_from = |user: &User| -> Vec<Ids> {
         let name = user.name.as_str();
         let old =
             ledger.users.get(name).filter(|record| record.uid == user.uid.get()).map(|record| &record.moving_from);
-        let is_left = |ids: &&Ids| (ids.uid, ids.gid) != (user.uid.get(), user.gid.get()) && !has_lost(ids.uid, name);
+        let is_left = |ids: &&Ids| (ids.uid, ids.gid) != (user.uid.get(), user.gid.get()) && !lost.contains(&ids.uid);
         old.into_iter().flatten().filter(is_left).copied().collect()
     };
     accounts.users.iter().filter(is_here).map(|user| Present { user, moved_from: moved_from(user) }).collect()
