@@ -1,5 +1,7 @@
 //! The format strings of Python's `logging.Formatter`: `%(asctime)s %(levelname)-8s %(message)s`.
 
+use crate::error::printable;
+
 /// How a record becomes a line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Format {
@@ -84,7 +86,7 @@ impl Format {
                 .ok_or_else(|| "a \"%\" that begins no %(name)s".to_owned())?;
             let end = after
                 .find(|c: char| c.is_ascii_alphabetic())
-                .ok_or_else(|| format!("%({name}) without its type, as in %({name})s"))?;
+                .ok_or_else(|| format!("%({name}) without its type, as in %({name})s", name = printable(name)))?;
             let (flags, tail) = after.split_at(end);
             rest = &tail[1..];
             let Some(field) = field(name) else {
@@ -160,8 +162,9 @@ mod tests {
             assert_eq!(parsed.pieces, want, "{format}");
             assert_eq!(missing, unknown, "{format}");
         }
-        for format in ["%", "100%", "%s", "%(message", "%(message)", "%(message)5"] {
-            assert!(Format::parse(format, None).is_err(), "{format}");
+        for format in ["%", "100%", "%s", "%(message", "%(message)", "%(message)5", "%(\x7fname\nerror: forged)"] {
+            let why = Format::parse(format, None).unwrap_err();
+            assert!(!why.contains(char::is_control), "{why:?}");
         }
     }
 }
