@@ -505,7 +505,7 @@ fn a_login_defs_that_is_not_to_be_trusted_and_a_nul_in_passwd_stop_no_revocation
     let defs = tree.path("root/etc/login.defs");
     let passwd = tree.path("root/etc/passwd");
     let good = std::fs::read(&defs).unwrap_or_default();
-    for case in ["others can write it", "a link", "a directory", "no login.defs at all", "nul"] {
+    for case in ["others can write it", "a link", "a directory", "no login.defs at all", "too large", "nul"] {
         let _ = std::fs::remove_dir(&defs);
         let _ = std::fs::remove_file(&defs);
         std::fs::write(&defs, &good).unwrap();
@@ -513,6 +513,7 @@ fn a_login_defs_that_is_not_to_be_trusted_and_a_nul_in_passwd_stop_no_revocation
         assert_eq!(tree.run(&["sync"]).0, 0);
         let accounts = std::fs::read(&passwd).unwrap();
         match case {
+            "too large" => std::fs::File::options().write(true).open(&defs).unwrap().set_len(65 << 20).unwrap(),
             "others can write it" => std::fs::set_permissions(&defs, PermissionsExt::from_mode(0o666)).unwrap(),
             "nul" => {
                 let mut bytes = accounts.clone();
@@ -541,6 +542,10 @@ fn a_login_defs_that_is_not_to_be_trusted_and_a_nul_in_passwd_stop_no_revocation
                 assert!(err.contains(follows), "{err}");
             }
             "no login.defs at all" => assert_eq!((status, has_bob), (0, true), "{out}{err}"),
+            "too large" => {
+                assert_eq!((status, has_bob), (1, false), "{out}{err}");
+                assert!(err.contains("/etc/login.defs") && err.contains("accounts left as they were"), "{err}");
+            }
             _ => {
                 assert_eq!((status, has_bob), (0, true), "{case}: {out}{err}");
                 assert!(err.contains("login.defs") && err.contains("UID_MIN counts as 1000"), "{case}: {err}");

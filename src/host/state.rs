@@ -67,6 +67,9 @@ pub(super) fn open(root: &Root, path: &Path) -> Result<Option<(File, Stat)>, Err
     let (dir, name) = match resolve(root, path)? {
         Ok(found) => found,
         Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
+        Err(Errno::LOOP) => {
+            return Err(Error::new(ErrorKind::Unsafe, format!("{} is a link that leads nowhere", shown.display())));
+        }
         Err(errno) => return Err(errno).at("cannot open", &shown),
     };
     match dir.open_file(&name) {
@@ -206,7 +209,7 @@ mod tests {
         symlink("loop", tree.path("etc/loop")).unwrap();
         let load = |name: &str| load(&tree.root(), &Path::new("/etc").join(name), 100);
         assert_eq!(load("first").unwrap().unwrap(), b"text");
-        assert_eq!(load("loop").unwrap_err().kind(), ErrorKind::File);
+        assert_eq!(load("loop").unwrap_err().kind(), ErrorKind::Unsafe);
         assert_eq!(load("missing/file").unwrap(), None);
         tree.set_mode("etc", 0o777);
         assert_eq!(load("first").unwrap_err().kind(), ErrorKind::Unsafe);

@@ -2,22 +2,23 @@
 
 use super::{Applied, Update};
 use crate::error::Error;
-use crate::etc::LoginDefs;
 use crate::host::{self, HomeChange, HomePolicy, HomeWish};
 use crate::merge::{Change, Plan, Present, Refusal};
 
 impl Update<'_> {
-    /// Brings homes and keys in line. Says whether files followed new ids, so that the ledger may forget the old ones.
+    /// Brings homes and keys in line, and makes none without a mode. Says whether files followed new ids, so that the
+    /// ledger may forget the old ones.
     pub(super) fn homes(
         &self,
         plan: &mut Plan<'_>,
-        login_defs: &LoginDefs,
+        new_mode: Option<u32>,
         applied: &mut Applied,
     ) -> Result<bool, Error> {
-        let wishes: Vec<HomeWish<'_>> = plan.present.iter().map(|present| self.wish(present)).collect();
+        let wishes: Vec<HomeWish<'_>> =
+            plan.present.iter().map(|present| self.wish(present, new_mode.is_some())).collect();
         let policy = HomePolicy {
             skeleton: self.config.skeleton.clone(),
-            mode: login_defs.new_home_mode(),
+            mode: new_mode.unwrap_or(0o700),
             look_only: self.dry_run,
         };
         self.check_turn().map_err(|error| error.context("homes and keys left as they were"))?;
@@ -48,7 +49,7 @@ impl Update<'_> {
         Ok(has_moved)
     }
 
-    fn wish<'p>(&self, present: &'p Present<'p>) -> HomeWish<'p> {
+    fn wish<'p>(&self, present: &'p Present<'p>, may_create: bool) -> HomeWish<'p> {
         let user = present.user;
         let expired = user.is_expired(self.today);
         HomeWish {
@@ -57,7 +58,7 @@ impl Update<'_> {
             gid: user.gid.get(),
             home: user.home.as_str(),
             keys: if expired { &[] } else { &user.keys },
-            create: self.config.create_home && !expired,
+            create: self.config.create_home && may_create && !expired,
             moved_from: &present.moved_from,
         }
     }

@@ -65,10 +65,20 @@ impl Update<'_> {
     pub fn apply(&self, scan: &Scan) -> Applied {
         let mut applied =
             Applied { refusals: scan.rejections.iter().map(Refusal::from).collect(), ..Applied::default() };
-        let login_defs = self.login_defs(&mut applied.notes);
+        let (login_defs, unread) = match self.read_login_defs() {
+            Ok(login_defs) => (login_defs, None),
+            // What a disk or a want of memory keeps from us may be read next time. A home made by a guess would keep its
+            // mode, and a user its id.
+            Err(error) if error.kind() == ErrorKind::File => (LoginDefs::default(), Some(untouched(&error))),
+            Err(error) => (guessed(&error, &mut applied.notes), None),
+        };
+        let home_mode = unread.is_none().then(|| login_defs.new_home_mode());
         let policy = self.policy(&login_defs);
         let (ledger, is_replaceable) = self.load_ledger(!self.dry_run, &mut applied.notes);
-        let files = self.files(scan, &ledger, is_replaceable, &policy, &mut applied.notes);
+        let files = match unread {
+            Some(error) => Err(error),
+            None => self.files(scan, &ledger, is_replaceable, &policy, &mut applied.notes),
+        };
         let Written { mut plan, mut is_saved, trouble } = files.unwrap_or_else(|error| {
             applied.error = Some(error);
             Written { plan: self.unplanned(scan, &policy), is_saved: true, trouble: None }
@@ -94,7 +104,7 @@ impl Update<'_> {
         applied.changes.append(&mut plan.changes);
         applied.refusals.append(&mut plan.refusals);
         applied.notes.append(&mut plan.notes);
-        match (self.homes(&mut plan, &login_defs, &mut applied), applied.error.take()) {
+        match (self.homes(&mut plan, home_mode, &mut applied), applied.error.take()) {
             (Ok(has_moved), error) => {
                 is_saved &= !has_moved;
                 let has_keys = !plan.present.is_empty() && !self.dry_run;
@@ -136,14 +146,12 @@ impl Update<'_> {
     /// The host's login.defs(5), or what useradd(8) takes for it: that the file cannot be read, or trusted, must not keep
     /// a key from being revoked.
     pub fn login_defs(&self, notes: &mut Vec<String>) -> LoginDefs {
-        let bytes = host::load(self.root, Path::new("/etc/login.defs"), STATE_LIMIT).unwrap_or_else(|error| {
-            let LoginDefs { uid_min, gid_min, .. } = LoginDefs::default();
-            notes.push(format!(
-                "{error}; UID_MIN counts as {uid_min}, GID_MIN as {gid_min}, new homes are closed to others"
-            ));
-            None
-        });
-        LoginDefs::parse(&bytes.unwrap_or_default())
+        self.read_login_defs().unwrap_or_else(|error| guessed(&error, notes))
+    }
+
+    fn read_login_defs(&self) -> Result<LoginDefs, Error> {
+        let bytes = host::load(self.root, Path::new("/etc/login.defs"), STATE_LIMIT)?;
+        Ok(LoginDefs::parse(&bytes.unwrap_or_default()))
     }
 
     /// What the configuration and the host decide.
@@ -158,6 +166,14 @@ impl Update<'_> {
             group_members: self.config.group_members,
         }
     }
+}
+
+/// What useradd(8) takes for a login.defs(5) that says nothing.
+fn guessed(error: &Error, notes: &mut Vec<String>) -> LoginDefs {
+    let login_defs = LoginDefs::parse(&[]);
+    let LoginDefs { uid_min, gid_min, .. } = login_defs;
+    notes.push(format!("{error}; UID_MIN counts as {uid_min}, GID_MIN as {gid_min}, new homes are closed to others"));
+    login_defs
 }
 
 /// Today, in UTC.
