@@ -27,7 +27,7 @@ SECRETS = [SALT, "plantedsecretkey", "plantedsessiontoken"]
 # 16 attempts at a page that is throttled, 4 at others, in no more than four updates.
 MOST_REQUESTS = 80
 # Pages that are empty are asked for until it is clear that no other will come: a hundred of them.
-MOST_HOLLOW = 4 * 102
+MOST_HOLLOW = 8 * 102
 MOST_MEMORY = 250_000
 # What is waited for so long that nothing is said before it is over.
 PATIENT = ("hangs", "drips", "throttled")
