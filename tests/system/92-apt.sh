@@ -132,8 +132,8 @@ drop_in() {
   inside systemctl restart ddum
 }
 drop_in credentials LoadCredential=aws:/etc/ddum/credentials Environment=AWS_SHARED_CREDENTIALS_FILE=%d/aws
-within "the first update brings the user" 20 inside id alice
-within "and the home with the keys" 10 test -s "$root/home/alice/.ssh/authorized_keys"
+within "the first update brings the user" 60 inside id alice
+within "and the home with the keys" 60 test -s "$root/home/alice/.ssh/authorized_keys"
 gets_in "who logs in through the distribution's sshd" alice alice
 gets_in "with each of the keys" alice laptop
 same "the home is the user's" "4001 4000" "$(stat -c '%u %g' "$root/home/alice")"
@@ -151,7 +151,7 @@ people 'map(.SSHPublicKeys = [$alice])'
 before=$(main_pid)
 inside systemctl reload ddum
 revoked() { ! grep -qF "$(cut -d ' ' -f 2 "$work/keys/laptop.pub")" "$root/home/alice/.ssh/authorized_keys"; }
-within "a reload updates at once" 10 revoked
+within "a reload updates at once" 60 revoked
 kept_out "the revoked key is out" alice laptop
 gets_in "the other is not" alice alice
 same "by the same process" "$before" "$(main_pid)"
@@ -160,7 +160,7 @@ people 'map(.UID = 4101)'
 inside systemctl restart ddum
 true_that "a restart is another process" test "$(main_pid)" != "$before"
 moved() { [[ $(stat -c %u "$root/home/alice/.ssh/authorized_keys") == 4101 ]]; }
-within "a new UID comes, and the home follows" 10 moved
+within "a new UID comes, and the home follows" 60 moved
 gets_in "the user still gets in" alice alice
 
 started=$(date +%s%N)
@@ -178,7 +178,7 @@ inside systemctl start ddum
 before=$(main_pid)
 inside kill -KILL "$before"
 restarted() { [[ $(main_pid) != "$1" && $(main_pid) != 0 && $(inside systemctl is-active ddum) == active ]]; }
-within "killed, it is started again" 30 restarted "$before"
+within "killed, it is started again" 60 restarted "$before"
 drop_in watchdog WatchdogSec=3
 before=$(main_pid)
 inside kill -STOP "$before"
@@ -191,10 +191,10 @@ inside systemctl restart ddum
 people '. + [{Name: "bob", UID: 4002, GID: 4000, Home: "/srv/homes/bob", Shell: "/bin/sh", SSHPublicKeys: [$bob]}]'
 inside systemctl kill --signal=USR1 ddum
 refused() { in_container ddum status && [[ $out == *"bob"*"Read-only file system"* ]]; }
-within "a home outside /home is refused, and the status says why" 20 refused
+within "a home outside /home is refused, and the status says why" 60 refused
 no "it is not there" test -e "$root/srv/homes/bob"
 drop_in homes ReadWritePaths=/srv
-within "with the drop-in it is made" 20 test -s "$root/srv/homes/bob/.ssh/authorized_keys"
+within "with the drop-in it is made" 60 test -s "$root/srv/homes/bob/.ssh/authorized_keys"
 gets_in "and its user gets in" bob bob
 
 # --- Beside the host's own tools
@@ -208,7 +208,7 @@ in_container chage -M 30 alice
 expect "on its own users too" 0
 inside systemctl reload ddum
 ages_of() { [[ $(inside getent shadow "$1" | cut -d : -f 5) == "$2" ]]; }
-within "what the table says of its users comes back" 20 ages_of alice ""
+within "what the table says of its users comes back" 60 ages_of alice ""
 same "what was done to others stays" 90 "$(inside getent shadow local | cut -d : -f 5)"
 
 # --- Upgrade of a service that runs
@@ -225,7 +225,7 @@ true_that "the new one lies beside it" test -e "$config.dpkg-dist"
 people 'map(if .Name == "alice" then .SSHPublicKeys = [$laptop] else . end)'
 inside systemctl reload ddum
 opened() { grep -qF "$(cut -d ' ' -f 2 "$work/keys/laptop.pub")" "$root/home/alice/.ssh/authorized_keys"; }
-within "and it goes on updating" 20 opened
+within "and it goes on updating" 60 opened
 inside systemctl disable --now ddum
 apt install -y --reinstall --allow-downgrades "ddum=$older"
 expect "going back to a version works" 0
@@ -252,8 +252,8 @@ inside systemctl enable wait-for-network.service
 halt
 stop_server "$moto"
 boot starting
-within "sshd is up although the network is not" 20 inside systemctl is-active --quiet ssh
-within "and so is ddum" 5 inside systemctl is-active --quiet ddum
+within "sshd is up although the network is not" 60 inside systemctl is-active --quiet ssh
+within "and so is ddum" 60 inside systemctl is-active --quiet ddum
 gets_in "a user gets in" alice laptop
 same "while the network is waited for" activating "$(inside systemctl is-active wait-for-network.service || true)"
 unreached() {

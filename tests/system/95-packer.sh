@@ -146,7 +146,7 @@ printf '[Service]\nEnvironment=AWS_ACCESS_KEY_ID=AKIDEXAMPLE AWS_SECRET_ACCESS_K
 inside systemctl daemon-reload
 inside systemctl restart ddum
 moved() { [[ $(inside id -u alice) == 4101 ]]; }
-within "the first update knows the account as its own" 30 moved
+within "the first update knows the account as its own" 60 moved
 kept_out "the key of the snapshot is out" alice alice
 gets_in "the table's is in" alice laptop
 
