@@ -156,6 +156,8 @@ def main():
     harm = []
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
+    # A client that is gone in the middle of an answer is no harm.
+    server.handle_error = lambda *_: None
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"{'table':<30} {'MB':>5} status accounts   MiB seconds")
     for title, (users, groups, wanted, accounts, needle, trouble) in TABLES.items():

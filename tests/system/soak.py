@@ -12,6 +12,7 @@ Prints figures on the way; exits 1 when memory, descriptors or threads grew, or 
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -140,7 +141,10 @@ class Soak:
                     select.register(stream, selectors.EVENT_READ)
                     continue
                 stream = key.fileobj
-                got = stream.recv(65536)
+                # A scan that a SIGHUP ended resets its connection when the answer is under way.
+                with contextlib.suppress(ConnectionError):
+                    got = b""
+                    got = stream.recv(65536)
                 if not got:
                     select.unregister(stream)
                     stream.close()
@@ -153,7 +157,8 @@ class Soak:
                 length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
                 if len(body) >= length:
                     buffers[stream] = body[length:]
-                    stream.sendall(self.respond(json.loads(body[:length])))
+                    with contextlib.suppress(ConnectionError):
+                        stream.sendall(self.respond(json.loads(body[:length])))
             if self.daemon.poll() is not None:
                 sys.exit(f"HARM: the daemon ended by itself: {self.daemon.returncode}")
 
