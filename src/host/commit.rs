@@ -137,13 +137,10 @@ fn rename(etc: &Dir, files: Vec<Staged<'_>>, mut sync: impl FnMut() -> Result<()
                 (_, true) => {
                     format!("all new files are in place ({}), but may be lost with the power", paths.join(", "))
                 }
-                (1, _) => {
-                    format!("{} is already new, the rest is as it was; the next update does what is left", paths[0])
+                (count, _) => {
+                    let (paths, are) = (paths.join(", "), if count == 1 { "is" } else { "are" });
+                    format!("{paths} {are} already new, the rest is as it was; the next update does what is left")
                 }
-                _ => format!(
-                    "{} are already new, the rest is as it was; the next update does what is left",
-                    paths.join(", ")
-                ),
             };
             let error = Error::new(error.kind(), format!("{error}; {state}"));
             return Outcome::Partly(Trouble { error, done, left });

@@ -84,8 +84,12 @@ fn strangers(planning: &Planning<'_>) -> BTreeMap<u32, String> {
         return BTreeMap::new();
     }
     let is_awaited = |uid: u32| planning.awaited.range((uid, String::new())..).next().is_some_and(|(u, _)| *u == uid);
-    let holders = holders(planning.databases.passwd.ids()).into_iter();
-    holders.filter(|(uid, name)| is_awaited(*uid) && !planning.ledger.users.contains_key(name)).collect()
+    unmanaged(&planning.databases.passwd, &planning.ledger).filter(|(uid, _)| is_awaited(*uid)).collect()
+}
+
+/// The UIDs of the accounts that are not managed, with their names.
+fn unmanaged(passwd: &Lines<PasswdEntry>, ledger: &Ledger) -> impl Iterator<Item = (u32, String)> {
+    holders(passwd.ids()).into_iter().filter(|(_, name)| !ledger.users.contains_key(name))
 }
 
 /// The users that passwd has exactly as their items say, and that the policy lets items touch: whose keys can follow
@@ -105,9 +109,8 @@ pub fn already_present<'a>(
             && (policy.allow_system_accounts || !is_system(entry.uid, policy))
     };
     let is_moving = ledger.users.values().any(|record| !record.moving_from.is_empty());
-    let holders = if is_moving { holders(passwd.ids()) } else { Vec::new() };
     let lost: BTreeSet<u32> =
-        holders.into_iter().filter(|(_, name)| !ledger.users.contains_key(name)).map(|(uid, _)| uid).collect();
+        if is_moving { unmanaged(passwd, ledger).map(|(uid, _)| uid).collect() } else { BTreeSet::new() };
     let moved_from = |user: &User| -> Vec<Ids> {
         let name = user.name.as_str();
         let old =
