@@ -13,9 +13,9 @@ pub struct Identity {
     pub gid: u32,
 }
 
-/// The right of the current thread to take and leave identities. A thread that has one gave up root's
-/// supplementary groups for good, so it must be a thread of its own kind. Only effective ids change: with real and saved ids of
-/// root the user can neither signal nor trace the thread (kill(2), ptrace(2)).
+/// The right of the current thread to take and leave identities. A thread that has one gave up root's supplementary
+/// groups for good, so it must be a thread of its own kind. Only effective ids change: with real and saved ids of root
+/// the user can neither signal nor trace the thread (kill(2), ptrace(2)).
 #[derive(Debug)]
 pub(super) struct Actor {
     /// Whether we are root; an ordinary user stays what it is.

@@ -105,14 +105,8 @@ pub(super) fn has_flock(pid: i32, inode: u64) -> bool {
 
 /// Not by the device: some file systems show another one there than to stat(2).
 fn flock_holders(table: &str, inode: u64) -> Vec<i32> {
-    let holder = |line: &str| {
-        let words: Vec<&str> = line.split_ascii_whitespace().collect();
-        match words.get(1..6) {
-            Some(["FLOCK", _, "WRITE", pid, at]) if at.rsplit(':').next()?.parse() == Ok(inode) => pid.parse().ok(),
-            _ => None,
-        }
-    };
-    table.lines().filter_map(holder).filter(|pid| *pid > 0).collect()
+    let is_file = |at: &str| at.rsplit(':').next().is_some_and(|number| number.parse() == Ok(inode));
+    held(table).filter(|(kind, _, at)| *kind == "FLOCK" && is_file(at)).map(|(_, pid, _)| pid).collect()
 }
 
 /// 16 hex digits for the name of a temporary file. The first 8 are our process id: so another run can tell whether the
@@ -153,8 +147,8 @@ fn start_ticks(stat: &str) -> Option<u64> {
     stat.rsplit_once(')')?.1.split_ascii_whitespace().nth(19)?.parse().ok()
 }
 
-/// The process that holds an fcntl(2) or flock(2) lock on a file, where the kernel tells: open file description locks, which
-/// systemd takes, have no process.
+/// The process that holds an fcntl(2) or flock(2) lock on a file, where the kernel tells: open file description locks,
+/// which systemd takes, have no process.
 pub(super) fn lock_holder(stat: &Stat) -> Option<i32> {
     let table = std::fs::read_to_string("/proc/locks").ok()?;
     holder_in(&table, rustix::fs::major(stat.st_dev), rustix::fs::minor(stat.st_dev), stat.st_ino)
@@ -162,11 +156,16 @@ pub(super) fn lock_holder(stat: &Stat) -> Option<i32> {
 
 fn holder_in(table: &str, major: u32, minor: u32, inode: u64) -> Option<i32> {
     let place = format!("{major:02x}:{minor:02x}:{inode}");
-    table.lines().find_map(|line| {
+    held(table).find(|(kind, _, at)| ["POSIX", "FLOCK"].contains(kind) && *at == place).map(|(_, pid, _)| pid)
+}
+
+/// The write locks of `/proc/locks` that a process holds: kind, process, and `major:minor:inode` of the file.
+fn held(table: &str) -> impl Iterator<Item = (&str, i32, &str)> {
+    table.lines().filter_map(|line| {
         // `1: POSIX  ADVISORY  WRITE 4127 fe:00:1234 0 EOF`; one that waits has `->` for its second word.
         let words: Vec<&str> = line.split_ascii_whitespace().collect();
         match words.get(1..6) {
-            Some(["POSIX" | "FLOCK", _, "WRITE", pid, at]) if *at == place => pid.parse().ok().filter(|pid| *pid > 0),
+            Some([kind, _, "WRITE", pid, at]) => Some((*kind, pid.parse().ok().filter(|pid| *pid > 0)?, *at)),
             _ => None,
         }
     })
