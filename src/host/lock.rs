@@ -154,10 +154,14 @@ impl Place {
         drop(etc);
         let mut state = self.lock();
         state.seat = match outcome {
-            // Granted after the last deadline: holding it for nobody would keep everyone else out.
-            _ if state.interested == 0 => Seat::Free,
-            Ok(fd) => Seat::Granted(fd),
-            Err(error) => Seat::Failed(error),
+            Ok(fd) if state.interested > 0 => Seat::Granted(fd),
+            Err(error) if state.interested > 0 => Seat::Failed(error),
+            // Granted after the last deadline: holding it for nobody would keep everyone else out. Closed while the
+            // state is ours, as in [`Lock`]'s drop.
+            unwanted => {
+                drop(unwanted);
+                Seat::Free
+            }
         };
         drop(state);
         self.changed.notify_all();
