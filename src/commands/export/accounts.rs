@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use super::super::update::{STATE_LIMIT, today};
+use super::super::update::{read_login_defs, today};
 use super::Report;
 use crate::account::{Group, Name, PublicKey, User};
 use crate::cli::{Export, Options, Part};
@@ -19,9 +19,7 @@ const LARGEST: u64 = 64 << 20;
 /// The accounts as items, each with what a line says of it.
 pub(super) fn records(options: &Options, export: &Export) -> Result<(Vec<(Record, String)>, Report), Error> {
     let root = Root::open(options.root.as_deref().unwrap_or(Path::new("/")))?;
-    let login_defs = host::load(&root, Path::new("/etc/login.defs"), STATE_LIMIT)?;
-    let login_defs = LoginDefs::parse(&login_defs.unwrap_or_default());
-    let (uid_min, gid_min) = (login_defs.uid_min, login_defs.gid_min);
+    let LoginDefs { uid_min, gid_min, .. } = read_login_defs(&root)?;
     let users_too = |part: &Part| if export.passwd == Part::No { Part::No } else { part.clone() };
     let groups_too = |part: &Part| if export.group == Part::No { Part::No } else { part.clone() };
     let files = Files {

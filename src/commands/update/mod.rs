@@ -65,7 +65,7 @@ impl Update<'_> {
     pub fn apply(&self, scan: &Scan) -> Applied {
         let mut applied =
             Applied { refusals: scan.rejections.iter().map(Refusal::from).collect(), ..Applied::default() };
-        let (login_defs, unread) = match self.read_login_defs() {
+        let (login_defs, unread) = match read_login_defs(self.root) {
             Ok(login_defs) => (login_defs, None),
             // What a disk or a want of memory keeps from us may be read next time. A home made by a guess would keep its
             // mode, and a user its id.
@@ -146,12 +146,7 @@ impl Update<'_> {
     /// The host's login.defs(5), or what useradd(8) takes for it: that the file cannot be read, or trusted, must not keep
     /// a key from being revoked.
     pub fn login_defs(&self, notes: &mut Vec<String>) -> LoginDefs {
-        self.read_login_defs().unwrap_or_else(|error| guessed(&error, notes))
-    }
-
-    fn read_login_defs(&self) -> Result<LoginDefs, Error> {
-        let bytes = host::load(self.root, Path::new("/etc/login.defs"), STATE_LIMIT)?;
-        Ok(LoginDefs::parse(&bytes.unwrap_or_default()))
+        read_login_defs(self.root).unwrap_or_else(|error| guessed(&error, notes))
     }
 
     /// What the configuration and the host decide.
@@ -166,6 +161,15 @@ impl Update<'_> {
             group_members: self.config.group_members,
         }
     }
+}
+
+/// The host's login.defs(5); where there is none, what useradd(8) takes for it.
+///
+/// # Errors
+/// When it cannot be read, or trusted.
+pub(super) fn read_login_defs(root: &Root) -> Result<LoginDefs, Error> {
+    let bytes = host::load(root, Path::new("/etc/login.defs"), STATE_LIMIT)?;
+    Ok(LoginDefs::parse(&bytes.unwrap_or_default()))
 }
 
 /// What useradd(8) takes for a login.defs(5) that says nothing.
