@@ -57,11 +57,11 @@ pub fn hasty() -> Patience {
 /// What is not over by then never is.
 pub const LONG: Duration = Duration::from_secs(100);
 
-pub fn today() -> Day {
+fn today() -> Day {
     Day::parse("2026-11-22").unwrap()
 }
 
-pub fn run<T>(future: impl Future<Output = T>) -> T {
+fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 

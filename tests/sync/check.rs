@@ -47,13 +47,8 @@ fn check_doubts_shared_ids_weak_kinds_of_keys_and_careless_settings_of_sshd() {
     std::fs::create_dir_all(tree.path("root/etc/ssh")).unwrap();
     let settings = "StrictModes no\nPubkeyAuthentication no\nAuthorizedKeysCommand /bin/keys\nUsePAM yes\n";
     std::fs::write(tree.path("root/etc/ssh/sshd_config"), settings).unwrap();
-    let local = |file: &str, lines: &str| {
-        let path = tree.path("root/etc").join(file);
-        let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(path, text + lines).unwrap();
-    };
-    local("passwd", "twin:x:1700:1700::/:/bin/sh\nother:x:1700:1700::/:/bin/sh\n");
-    local("group", "twins:x:1700:\npair:x:1700:\n");
+    tree.add_lines("passwd", "twin:x:1700:1700::/:/bin/sh\nother:x:1700:1700::/:/bin/sh\n");
+    tree.add_lines("group", "twins:x:1700:\npair:x:1700:\n");
     tree.tables(
         &[
             user("alice", 2001, &keys(&[DSA])),

@@ -81,15 +81,10 @@ fn an_account_that_an_update_did_not_get_to_make_is_not_ddum_s() {
     let (status, out, err) = tree.run(&["sync"]);
     assert!(status == 1 && out.is_empty() && err.contains("left as they were"), "{out}{err}");
     std::fs::remove_dir(tree.path("root/etc/gshadow-")).unwrap();
-    let local = |file: &str, line: &str| {
-        let path = tree.path("root/etc").join(file);
-        let text = std::fs::read_to_string(&path).unwrap();
-        std::fs::write(path, text + line).unwrap();
-    };
-    local("passwd", "alice:x:1500:1500::/home/alice:/bin/sh\n");
-    local("shadow", "alice:*:19000::::::\n");
-    local("group", "crew:x:3000:guest\n");
-    local("gshadow", "crew:!::guest\n");
+    tree.add_lines("passwd", "alice:x:1500:1500::/home/alice:/bin/sh\n");
+    tree.add_lines("shadow", "alice:*:19000::::::\n");
+    tree.add_lines("group", "crew:x:3000:guest\n");
+    tree.add_lines("gshadow", "crew:!::guest\n");
     let (status, out, err) = tree.run(&["sync"]);
     assert_eq!(status, 3, "{out}{err}");
     assert!(out.contains("! user alice: UID is 2001, but this host has an account of that name"), "{out}");

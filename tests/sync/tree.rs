@@ -43,6 +43,13 @@ impl Tree {
         String::from_utf8_lossy(&std::fs::read(self.path("root").join(path)).unwrap()).into_owned()
     }
 
+    /// Adds lines to an account file, as somebody at the host would.
+    pub fn add_lines(&self, file: &str, lines: &str) {
+        let path = self.path("root/etc").join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(path, text + lines).unwrap();
+    }
+
     pub fn tables(&self, users: &[String], groups: &[String]) {
         std::fs::write(self.path("users.json"), format!("[{}]", users.join(","))).unwrap();
         std::fs::write(self.path("groups.json"), format!("[{}]", groups.join(","))).unwrap();
